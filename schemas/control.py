@@ -1,0 +1,228 @@
+"""The control log: what can be configured, and the fold that every process applies to it.
+
+1. A record names the version it replaces (0: it creates). If that is not the current version, a racing writer was
+   first, and the record changes nothing: the first in the log wins.
+2. Versions count up by one. Deleting is a version, too: an id is never used again.
+3. The view is a pure fold of the log: two processes at the same offset agree on everything.
+"""
+
+import hashlib
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Scope(StrEnum):
+    """What a secret key may do."""
+
+    EVENTS_WRITE = "events:write"
+    ANALYTICS_READ = "analytics:read"
+    ANALYTICS_WRITE = "analytics:write"
+    CONVERSIONS_READ = "conversions:read"
+    CONVERSIONS_WRITE = "conversions:write"
+    PROJECTS_ADMIN = "projects:admin"
+    """Create projects and list all of them."""
+
+
+ALL_SCOPES: Final = tuple(Scope)
+
+
+class KeyKind(StrEnum):
+    PUBLIC = "public"
+    SECRET = "secret"
+
+
+class GoalType(StrEnum):
+    """What a goal looks at. ``pageview``, ``event`` and ``custom`` are seed S2's; the others go beyond it."""
+
+    PAGEVIEW = "pageview"
+    """Path of pageviews, without the query."""
+    EVENT = "event"
+    """Name of events of type ``event``."""
+    CUSTOM = "custom"
+    """Name of custom and of conversion events."""
+    EVENT_NAME = "event_name"
+    """Name, whatever the type."""
+    EVENT_TYPE = "event_type"
+    CONVERSION = "conversion"
+    """Any conversion."""
+
+
+class MatchType(StrEnum):
+    EXACT = "exact"
+    CONTAINS = "contains"
+    REGEX = "regex"
+    """RE2, searched for anywhere, case-sensitive."""
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="project"):
+    """A tenant."""
+
+    id: str
+    name: str
+    site_key: str
+    """Names the project in seed S2's paths. Not a secret."""
+    time_zone: str = "UTC"
+    """IANA name; the days of reports."""
+    lookback_days: int | None = None
+    """None: the installation's default."""
+    created_at: int = 0
+    """ms"""
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="key"):
+    """An API key, stored as the SHA-256 of its text (256 random bits need no slow hash)."""
+
+    id: str
+    project_id: str
+    kind: KeyKind
+    digest: str
+    hint: str
+    """First and last characters, for lists."""
+    name: str = ""
+    scopes: tuple[Scope, ...] = ()
+    created_at: int = 0
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="goal"):
+    """What counts as a conversion (seed S2)."""
+
+    id: str
+    project_id: str
+    name: str
+    type: GoalType
+    match_type: MatchType
+    match_value: str
+    currency: str | None = None
+    definition: int = 1
+    """Counts up when a match field changes: bookings belong to a definition."""
+    created_at: int = 0
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="rate"):
+    """Exchange rate of one day: 1 ``currency`` = ``rate`` ``into``. Exact decimal as text."""
+
+    id: str
+    project_id: str
+    currency: str
+    into: str
+    day: str
+    rate: str
+
+
+Body = Project | Key | Goal | Rate
+
+
+class ControlRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of the log."""
+
+    record_id: str
+    """Made by the writer, to find out whether its record won."""
+    replaces: int
+    """Version this record replaces; 0 creates."""
+    written_at: int
+    body: Body
+    deleted: bool = False
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Current state of one object."""
+
+    body: Body
+    version: int
+    record_id: str
+    offset: int
+    deleted: bool = False
+    created: int = 0
+    """Offset of its first version."""
+
+
+class ControlView:
+    """The fold of the log up to ``offset`` (exclusive): the next offset to apply."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+        self.entries: dict[tuple[type, str], Entry] = {}
+        self.keys_by_digest: dict[str, Key] = {}
+        self.projects_by_site_key: dict[str, Project] = {}
+        self.goals_by_project: dict[str, dict[str, Goal]] = {}
+
+    def apply(self, offset: int, record: ControlRecord) -> bool:
+        """Apply the record at ``offset``; False if it lost a race and changed nothing."""
+        self.offset = offset + 1
+        kind = type(record.body)
+        current = self.entries.get((kind, record.body.id))
+        if (current.version if current else 0) != record.replaces or (current is not None and current.deleted):
+            return False
+        self.entries[kind, record.body.id] = Entry(
+            record.body,
+            record.replaces + 1,
+            record.record_id,
+            offset,
+            record.deleted,
+            current.created if current else offset,
+        )
+        if current is not None:
+            self._unindex(current.body)
+        if not record.deleted:
+            self._index(record.body)
+        return True
+
+    def skip(self, offset: int) -> None:
+        """Pass over a record that no reader of this version understands."""
+        self.offset = offset + 1
+
+    def _index(self, body: Body) -> None:
+        match body:
+            case Key():
+                self.keys_by_digest[body.digest] = body
+            case Project():
+                self.projects_by_site_key[body.site_key] = body
+            case Goal():
+                self.goals_by_project.setdefault(body.project_id, {})[body.id] = body
+            case _:
+                pass  # a rate is found by its id only
+
+    def _unindex(self, body: Body) -> None:
+        """Forget the body that is replaced: what it was found by may not be what its successor is found by."""
+        match body:
+            case Key():
+                self.keys_by_digest.pop(body.digest, None)
+            case Project():
+                self.projects_by_site_key.pop(body.site_key, None)
+            case Goal():
+                self.goals_by_project[body.project_id].pop(body.id, None)
+            case _:
+                pass  # a rate is found by its id only
+
+    def entry(self, kind: type[msgspec.Struct], id: str) -> Entry | None:
+        """The object's current state, also if it was deleted."""
+        return self.entries.get((kind, id))
+
+    def project(self, project_id: str) -> Project | None:
+        found = self.entries.get((Project, project_id))
+        if found is None or found.deleted or not isinstance(found.body, Project):
+            return None
+        return found.body
+
+    def had_project(self, project_id: str, offset: int) -> bool:
+        """Whether the project was there as of ``offset``, whatever the log says later. ``offset`` <= ours."""
+        found = self.entries.get((Project, project_id))
+        return found is not None and found.created < offset and not (found.deleted and found.offset < offset)
+
+    def key(self, text: str) -> Key | None:
+        """The key with this text, unless it was revoked."""
+        return self.keys_by_digest.get(digest(text))
+
+    def goal(self, project_id: str, goal_id: str) -> Goal | None:
+        return self.goals_by_project.get(project_id, {}).get(goal_id)
+
+
+def digest(text: str) -> str:
+    """What is stored of a key."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+encode_record = msgspec.json.Encoder().encode
+decode_record = msgspec.json.Decoder(ControlRecord).decode
