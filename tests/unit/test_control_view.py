@@ -1,0 +1,136 @@
+"""The fold of the control log, rule by rule."""
+
+import msgspec
+import pytest
+
+from schemas.control import (
+    Body,
+    ControlRecord,
+    ControlView,
+    Goal,
+    GoalType,
+    Key,
+    KeyKind,
+    MatchType,
+    Project,
+    Rate,
+    decode_record,
+    digest,
+    encode_record,
+)
+
+PROJECT = Project(id="p", name="Shop", site_key="site")
+KEY = Key(id="k", project_id="p", kind=KeyKind.SECRET, digest=digest("text"), hint="te…xt")
+GOAL = Goal(
+    id="g", project_id="p", name="Paid", type=GoalType.CUSTOM, match_type=MatchType.EXACT, match_value="purchase"
+)
+RATE = Rate(id="r", project_id="p", currency="EUR", into="USD", day="2026-01-01", rate="1.1")
+
+
+def record(body: Body, replaces: int, *, deleted: bool = False) -> ControlRecord:
+    return ControlRecord(record_id=f"{body.id}-{replaces}", replaces=replaces, written_at=0, body=body, deleted=deleted)
+
+
+def view_of(*records: ControlRecord) -> ControlView:
+    view = ControlView()
+    for offset, each in enumerate(records):
+        assert view.apply(offset, each)
+    return view
+
+
+def renamed(goal: Goal, name: str) -> Goal:
+    return msgspec.structs.replace(goal, name=name)
+
+
+@pytest.mark.parametrize("body", [PROJECT, KEY, GOAL, RATE])
+def test_every_kind_survives_its_encoding(body: Body) -> None:
+    assert decode_record(encode_record(record(body, 3, deleted=True))) == record(body, 3, deleted=True)
+
+
+def test_the_first_to_replace_a_version_wins() -> None:
+    view = view_of(record(GOAL, 0), record(renamed(GOAL, "first"), 1))
+
+    assert not view.apply(2, record(renamed(GOAL, "second"), 1))
+    found = view.goal("p", "g")
+    assert found is not None
+    assert found.name == "first"
+    assert view.offset == 3, "a loser is passed over, not waited for"
+
+
+def test_a_second_creation_loses() -> None:
+    assert not view_of(record(PROJECT, 0)).apply(1, record(PROJECT, 0))
+
+
+def test_a_change_of_what_was_never_made_loses() -> None:
+    assert not ControlView().apply(0, record(PROJECT, 1))
+
+
+@pytest.mark.parametrize("replaces", [0, 1, 2])
+def test_a_deleted_id_is_never_used_again(replaces: int) -> None:
+    view = view_of(record(PROJECT, 0), record(PROJECT, 1, deleted=True))
+
+    assert not view.apply(2, record(PROJECT, replaces))
+    assert view.project("p") is None
+
+
+def test_a_deleted_object_is_found_by_nothing_but_its_entry() -> None:
+    view = view_of(
+        *(record(body, 0) for body in (PROJECT, KEY, GOAL, RATE)),
+        *(record(body, 1, deleted=True) for body in (PROJECT, KEY, GOAL, RATE)),
+    )
+
+    assert view.project("p") is None
+    assert view.key("text") is None
+    assert view.goal("p", "g") is None
+    assert not view.projects_by_site_key
+    entry = view.entry(Rate, "r")
+    assert entry is not None
+    assert entry.deleted
+
+
+def test_a_replaced_body_is_no_longer_found_by_what_it_had() -> None:
+    moved = Project(id="p", name="Shop", site_key="other")
+    exchanged = Key(id="k", project_id="p", kind=KeyKind.SECRET, digest=digest("new"), hint="ne…ew")
+    view = view_of(record(PROJECT, 0), record(KEY, 0), record(moved, 1), record(exchanged, 1))
+
+    assert view.projects_by_site_key == {"other": moved}
+    assert view.key("text") is None
+    assert view.key("new") == exchanged
+
+
+def test_what_is_unknown_is_not_found() -> None:
+    view = ControlView()
+
+    assert view.project("p") is None
+    assert view.key("text") is None
+    assert view.goal("p", "g") is None
+    assert view.entry(Project, "p") is None
+
+
+def test_a_project_was_there_from_its_making_to_its_deletion() -> None:
+    goals = [record(msgspec.structs.replace(GOAL, id=each), 0) for each in "xyz"]
+    renewed = Project(id="p", name="Renamed", site_key="site")
+    made, changed, gone = record(PROJECT, 0), record(renewed, 1), record(renewed, 2, deleted=True)
+    view = view_of(goals[0], made, goals[1], changed, goals[2], gone)
+
+    assert [view.had_project("p", offset) for offset in range(7)] == [False, False, True, True, True, True, False]
+    assert not view.had_project("unknown", 6)
+
+
+def test_kinds_do_not_share_ids() -> None:
+    twin = Rate(id=PROJECT.id, project_id="p", currency="EUR", into="USD", day="2026-01-01", rate="1.1")
+    view = view_of(record(PROJECT, 0), record(twin, 0))
+
+    assert view.project(PROJECT.id) == PROJECT
+
+
+def test_an_undecodable_record_only_moves_the_offset() -> None:
+    view = view_of(record(PROJECT, 0))
+    view.skip(1)
+
+    assert view.offset == 2
+    assert view.project("p") == PROJECT
+
+
+def test_a_lone_surrogate_in_a_key_is_an_unknown_key() -> None:
+    assert view_of(record(KEY, 0)).key("\ud800") is None
