@@ -1,0 +1,180 @@
+"""The three kinds of run: book what is new, sweep everything, fold old runs. Blocking; see the package's rules."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import uuid_utils
+from clickhouse_connect.driver.client import Client
+
+from processors.booker.goal_set import GoalSet, goal_set
+from processors.booker.ledger import Ledger
+from processors.booker.scope import Delta, Head
+from schemas.control import ControlView
+from schemas.outcomes import Stage
+from schemas.settings import BookerSettings
+
+MAX_LEVEL: Final = 3
+
+Confirm = Callable[[], bool]
+Reached = Callable[[str], None]
+
+
+class LeaseLost(Exception):
+    """Another booker took over while this run was computed: leave its entries uncommitted."""
+
+
+class Books:
+    """Books of one installation. One thread at a time; ``view`` may be read while the event loop changes it."""
+
+    def __init__(
+        self,
+        client: Client,
+        view: ControlView,
+        settings: BookerSettings,
+        *,
+        confirm: Confirm = lambda: True,
+        reached: Reached = lambda point: None,
+    ) -> None:
+        self.ledger = Ledger(client)
+        self._view = view
+        self._settings = settings
+        self._confirm = confirm
+        self._reached = reached
+        self._goals: GoalSet | None = None
+        self._booked_on = ""
+
+    def book(self) -> Head | None:
+        """Book what is new since the last run; None if there is nothing."""
+        started = time.time()
+        head = self.ledger.head()
+        until = self.ledger.checkpoints()
+        goals = self._current_goals(head)
+        delta = Delta(since=head.offsets, until=until)
+        if not (delta.touches(Stage.EVENTS) or delta.touches(Stage.CONVERSIONS) or goals.pending):
+            return None
+        run_id = str(uuid_utils.uuid7())
+        parameters = self._parameters(head, run_id, goals, everything=False)
+        self.ledger.run("touched_conversions", parameters, delta=delta)
+        if goals.complete:
+            self.ledger.run("goals", parameters | {"complete": True}, delta=delta)
+        self._book_history(parameters, goals)
+        self._book_credits(parameters)
+        return self._commit(head, run_id, goals, kind="book", offsets={**head.offsets, **until}, started=started)
+
+    def sweep(self) -> Head:
+        """Compare all facts with all bookings, and book what differs: nothing, if no rule was broken."""
+        started = time.time()
+        head = self.ledger.head()
+        goals = self._current_goals(head)
+        run_id = str(uuid_utils.uuid7())
+        parameters = self._parameters(head, run_id, goals, everything=True)
+        self.ledger.run("touched_conversions", parameters, delta=Delta(since={}, until={}))
+        if goals.complete:
+            self.ledger.run("goals", parameters | {"complete": True})
+        self._book_history(parameters, goals)
+        self._book_credits(parameters)
+        return self._commit(head, run_id, goals, kind="sweep", offsets=head.offsets, started=started)
+
+    def fold(self) -> Head | None:
+        """Replace the runs of a level by one that holds their sums, if there are enough of them."""
+        for level in range(MAX_LEVEL):
+            count, first, last = self.ledger.live_runs(level)
+            if count < self._settings.fold_runs:
+                continue
+            started = time.time()
+            head = self.ledger.head()
+            run_id = str(uuid_utils.uuid7())
+            parameters = {
+                "run_id": run_id,
+                "run_number": head.number + 1,
+                "level": level,
+                "covers_from": first,
+                "covers_to": last,
+            }
+            self.ledger.run("fold_goals", parameters)
+            self.ledger.run("fold_credits", parameters)
+            self._fence()
+            folded = self.ledger.commit(
+                head,
+                run_id=run_id,
+                kind="fold",
+                offsets=head.offsets,
+                control_offset=head.control_offset,
+                hits=self.ledger.entries("goal_bookings", run_id, head.number + 1),
+                credits=self.ledger.entries("credits", run_id, head.number + 1),
+                level=level + 1,
+                covers=(first, last),
+                started_at=started,
+            )
+            # Totals of runs below `first` were replaced by earlier folds, which later runs confirm.
+            self.ledger.run("purge_goal_totals", parameters)
+            self.ledger.run("purge_source_totals", parameters)
+            return folded
+        return None
+
+    def _current_goals(self, head: Head) -> GoalSet:
+        known = self._goals
+        if known is None or known.control_offset != self._view.offset or self._booked_on != head.run_id:
+            if known is None or known.control_offset != self._view.offset or known.pending:
+                self._goals = known = goal_set(self.ledger, self._view)
+            self._booked_on = head.run_id
+        return known
+
+    def _parameters(self, head: Head, run_id: str, goals: GoalSet, *, everything: bool) -> dict[str, object]:
+        return {
+            "run_id": run_id,
+            "run_number": head.number + 1,
+            "scope_id": run_id,
+            "set_id": goals.set_id,
+            "everything": everything,
+            "lookback_days": self._settings.lookback_days,
+        }
+
+    def _book_history(self, parameters: dict[str, object], goals: GoalSet) -> None:
+        if goals.pending:
+            history = parameters | {"scope_id": str(uuid_utils.uuid7()), "complete": False, "everything": True}
+            self.ledger.run("project_conversions", history)
+            self.ledger.run("goals", history)
+
+    def _book_credits(self, parameters: dict[str, object]) -> None:
+        self._reached("after_goals")
+        if parameters["everything"] or self.ledger.touched(str(parameters["scope_id"])):
+            self.ledger.run("reached_sessions", parameters)
+            self.ledger.run("credits", parameters)
+
+    def _fence(self) -> None:
+        self._reached("before_commit")
+        if not self._confirm():
+            raise LeaseLost
+
+    def _commit(
+        self, head: Head, run_id: str, goals: GoalSet, *, kind: str, offsets: Mapping[str, int], started: float
+    ) -> Head:
+        number = head.number + 1
+        self.ledger.insert(
+            "goal_definitions",
+            [
+                {
+                    "run_id": run_id,
+                    "run_number": number,
+                    "project_id": goal.project_id,
+                    "goal_id": goal.id,
+                    "definition": goal.definition,
+                }
+                for goal in goals.pending
+            ],
+        )
+        self._fence()
+        committed = self.ledger.commit(
+            head,
+            run_id=run_id,
+            kind=kind,
+            offsets=offsets,
+            control_offset=goals.control_offset,
+            hits=self.ledger.entries("goal_bookings", run_id, number),
+            credits=self.ledger.entries("credits", run_id, number),
+            started_at=started,
+        )
+        self._reached("after_commit")
+        return committed
