@@ -66,7 +66,7 @@ class ControlLog:
         """The view was at the end of the log a moment ago, and will be again."""
         if self._current_at is None or self._tail.halted:
             return False
-        return asyncio.get_running_loop().time() - self._current_at < STALE_AFTER_S
+        return time.monotonic() - self._current_at < STALE_AFTER_S
 
     async def start(self, *, limit_s: float = START_LIMIT_S) -> None:
         """Read the whole log, then follow it. Raises :class:`Unavailable` if Kafka or the topic is away for longer."""
@@ -175,7 +175,7 @@ class ControlLog:
                 await self._tail.reach(end)
         except TimeoutError as error:
             raise Unavailable(f"Kafka or its topic {self._topic} cannot be reached") from error
-        self._current_at = asyncio.get_running_loop().time()
+        self._current_at = time.monotonic()
 
     async def _keep_probing(self) -> None:
         """Know that we are current also when nobody asks."""

@@ -1,0 +1,47 @@
+"""The store as a processor sees it: inserts and named queries of one thread, connected when first needed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from clickhouse.client import connect
+from clickhouse.read import query_text
+from clickhouse.writer import Writer, classify
+from schemas.settings import ClickHouseSettings
+
+
+class Connection:
+    """Methods raise :class:`schemas.errors.Unavailable` or :class:`schemas.errors.Invariant`."""
+
+    def __init__(self, settings: ClickHouseSettings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+
+    def insert(self, table: str, batches: Sequence[pa.RecordBatch]) -> int:
+        """Insert the rows as one block; how many there were."""
+        return Writer(self._connected()).insert(table, batches)
+
+    def query(self, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        """Rows of ``clickhouse/queries/<name>.sql``."""
+        client = self._connected()
+        try:
+            rows: Sequence[Sequence[Any]] = client.query(query_text(name), parameters=parameters).result_rows
+        except (ClickHouseError, OSError) as error:
+            raise classify(error) from error
+        return rows
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            try:
+                self._client = connect(self._settings)
+            except (ClickHouseError, OSError) as error:
+                raise classify(error) from error
+        return self._client

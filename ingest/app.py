@@ -1,0 +1,231 @@
+"""The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events``.
+
+1. The key is checked before the body is read, the media type before it is inflated, its size while it is read.
+2. A body ends at the limit, with or without Content-Length, and within the time limit.
+3. Every answer carries CORS headers: a page must be able to read why its event was refused.
+4. Nothing of a request is logged: no key, no address, no payload.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import uuid_utils
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from control.auth import authorize
+from control.keys import PREFIX
+from control.log import ControlLog
+from ingest import answers
+from ingest.answers import Answer
+from ingest.bots import is_bot
+from ingest.inflate import inflate
+from ingest.metrics import IngestMetrics
+from ingest.producer import EventProducer, Failed
+from ingest.request import Limits, Parsed, Sender, parse
+from ingest.upload import BODY_LIMIT_S, Disconnected, Receive, read_body
+from ingest.visitor import client_address, fingerprint, partition
+from schemas.codec import encode
+from schemas.control import KeyKind, Scope
+from schemas.errors import HeadwaterError, Invariant, Reason, Refused
+from schemas.outcomes import EdgeOutcome, Trust
+from schemas.settings import IngestSettings
+
+logger = logging.getLogger(__name__)
+
+ASGIScope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MEDIA_TYPES: Final = ("", "application/json", "text/plain")
+"""``text/plain`` is what beacons send, since it needs no preflight; none at all is taken for JSON."""
+CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii")
+TRUST: Final = {KeyKind.PUBLIC: Trust.PUBLIC, KeyKind.SECRET: Trust.SECRET}
+
+
+def project_of(path: str) -> str | None:
+    """The project id in the path of a tracking route; None if it is none."""
+    parts = path.split("/")
+    if len(parts) == 5 and parts[1] == "v1" and parts[2] == "projects" and parts[4] == "events":
+        return parts[3] or None
+    return None
+
+
+def handles(method: str, path: str) -> bool:
+    """Whether this request is ingest's, on a port that it shares with the read API."""
+    return method in ("POST", "OPTIONS") and project_of(path) is not None
+
+
+def create_app(
+    settings: IngestSettings,
+    log: ControlLog,
+    producer: EventProducer,
+    metrics: IngestMetrics,
+    *,
+    secret: bytes,
+    body_limit_s: float = BODY_LIMIT_S,
+) -> "IngestApp":
+    """The application. Whoever calls this starts and stops ``log`` and ``producer``.
+
+    ``secret``: of the keyed hashes, at most 64 bytes.
+    """
+    return IngestApp(settings, log, producer, metrics, secret, body_limit_s)
+
+
+class IngestApp:
+    """See the module. Serves ``/livez``, ``/readyz`` and ``/metrics`` of this process, too."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        log: ControlLog,
+        producer: EventProducer,
+        metrics: IngestMetrics,
+        secret: bytes,
+        body_limit_s: float,
+    ) -> None:
+        self._settings = settings
+        self._limits = Limits.of(settings)
+        self._log = log
+        self._producer = producer
+        self._metrics = metrics
+        self._secret = secret
+        self._body_limit_s = body_limit_s
+
+    @property
+    def ready(self) -> bool:
+        """Kafka takes events, and the keys are known."""
+        return self._producer.available and self._log.healthy
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"{scope['type']} is not served here")
+        method, path = scope["method"], scope["path"]
+        project_id = project_of(path)
+        if project_id is not None and method == "POST":
+            await self._track(project_id, scope, receive, send)
+        elif project_id is not None and method == "OPTIONS":
+            self._metrics.requests[204].inc()
+            await send({"type": "http.response.start", "status": 204, "headers": answers.PREFLIGHT})
+            await send({"type": "http.response.body", "body": b""})
+        elif project_id is not None:
+            refusal = answers.of_error(Refused(Reason.METHOD_NOT_ALLOWED, "POST events here"))
+            await _send(send, refusal, [*answers.CORS, (b"allow", b"POST, OPTIONS")])
+        elif path == "/livez":
+            await _send(send, Answer(200, b'{"status":"alive"}'), [])
+        elif path == "/readyz":
+            body = b'{"status":"%b"}' % (b"ready" if self.ready else b"unavailable")
+            await _send(send, Answer(200 if self.ready else 503, body), [])
+        elif path == "/metrics":
+            page = Answer(200, generate_latest(self._metrics.registry))
+            await _send(send, page, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
+        else:
+            await _send(send, answers.of_error(Refused(Reason.NOT_FOUND, "no such page")), [])
+
+    async def _track(self, project_id: str, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        metrics = self._metrics
+        began = time.perf_counter()
+        try:
+            answer = await self._answer(project_id, scope, receive)
+        except Disconnected:
+            metrics.requests[499].inc()
+            return
+        except HeadwaterError as error:
+            metrics.rejected[error.reason].inc()
+            answer = answers.of_error(error)
+        except Exception as error:
+            # Its message may quote the payload, so only where it was raised is logged.
+            frame = error.__traceback__
+            while frame is not None and frame.tb_next is not None:
+                frame = frame.tb_next
+            where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "nowhere"
+            logger.error("a request failed: %s at %s", type(error).__name__, where)
+            answer = answers.of_error(Invariant("internal error"))
+        await _send(send, answer, answers.CORS)
+        metrics.requests[answer.status].inc()
+        metrics.request_seconds.observe(time.perf_counter() - began)
+
+    async def _answer(self, project_id: str, scope: ASGIScope, receive: Receive) -> Answer:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        token = headers.get(b"authorization", b"").decode("latin-1") or _public_key_in(scope["query_string"])
+        _, key = await authorize(self._log, token, project_id=project_id, scope=Scope.EVENTS_WRITE)
+        _check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
+        coding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+        limit = self._settings.request_max_bytes
+        body = await read_body(receive, headers.get(b"content-length", b""), limit, self._body_limit_s)
+        if coding:
+            body = inflate(body, coding, limit)
+        parsed = parse(body, self._sender(project_id, TRUST[key.kind], headers, scope), self._limits)
+        return await self._write(project_id, parsed)
+
+    def _sender(self, project_id: str, trust: Trust, headers: dict[bytes, bytes], scope: ASGIScope) -> Sender:
+        mark, bot = "", False
+        if trust is Trust.PUBLIC:
+            agent = headers.get(b"user-agent", b"").decode("latin-1")
+            forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+            peer = scope["client"][0] if scope.get("client") else ""
+            address = client_address(peer, forwarded, self._settings.trusted_proxy_hops)
+            mark, bot = fingerprint(self._secret, project_id, address, agent), is_bot(agent)
+        return Sender(
+            project_id=project_id,
+            trust=trust,
+            received_at=time.time_ns() // 1_000_000,
+            new_id=_new_id,
+            idempotency_key=headers.get(b"idempotency-key", b"").decode("latin-1").strip(),
+            fingerprint=mark,
+            bot=bot,
+        )
+
+    async def _write(self, project_id: str, parsed: Parsed) -> Answer:
+        partitions = [-1] * len(parsed.items)
+        lines: dict[int, list[bytes]] = {}
+        reasons = self._metrics.rejected
+        for index, item in enumerate(parsed.items):
+            if isinstance(item, Refused):
+                reasons[item.reason].inc()
+            else:
+                partitions[index] = home = partition(project_id, item.visitor, self._producer.partitions)
+                lines.setdefault(home, []).append(encode(item))
+        failed: Failed = frozenset()
+        if lines:
+            failed = await self._producer.submit(lines)
+        answer = answers.of_request(parsed, partitions, failed)
+        events = self._metrics.events
+        events[EdgeOutcome.ACCEPTED].inc(answer.accepted)
+        events[EdgeOutcome.REJECTED].inc(answer.rejected)
+        events[EdgeOutcome.UNAVAILABLE].inc(answer.unavailable)
+        self._metrics.batch_events.observe(len(parsed.items))
+        return answer
+
+
+def _new_id() -> str:
+    return str(uuid_utils.uuid7())
+
+
+def _public_key_in(query: bytes) -> str:
+    """The key of a beacon, which cannot set headers. A secret key in a URL ends up in logs, so it is not taken."""
+    token = parse_qs(query.decode("latin-1")).get("key", [""])[0]
+    if token.startswith(PREFIX[KeyKind.SECRET]):
+        raise Refused(
+            Reason.UNAUTHORIZED, "a secret key must not be in a URL; send Authorization: Bearer, and revoke it"
+        )
+    return token
+
+
+def _check_media_type(header: str) -> None:
+    media_type, _, parameters = header.partition(";")
+    name, _, charset = parameters.partition("=")
+    charset = charset.strip(' "').lower() if name.strip().lower() == "charset" else ""
+    if media_type.strip().lower() not in MEDIA_TYPES or charset not in CHARSETS:
+        message = "Content-Type must be application/json or text/plain, in UTF-8"
+        raise Refused(Reason.UNSUPPORTED_MEDIA_TYPE, message, field="Content-Type")
+
+
+async def _send(send: Send, answer: Answer, headers: answers.Headers) -> None:
+    length = (b"content-length", str(len(answer.body)).encode())
+    sent = [*headers, *answer.headers, length]
+    if not any(name == b"content-type" for name, _ in headers):
+        sent.append(answers.JSON)
+    await send({"type": "http.response.start", "status": answer.status, "headers": sent})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,231 @@
+"""A request -> events or refusals, one for each item. Pure: the time of receipt and new ids are handed in.
+
+1. One bad item never costs its neighbours anything: its refusal names its index and its field.
+2. The id of an event is, in this order: the client's own, the ``Idempotency-Key`` (in a batch with the item's bytes and
+   its occurrence, so that re-sending a part dedupes), a new UUIDv7.
+3. What a browser's key sends is marked if it comes from a program, and may not be older than the limit.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+from zlib import crc32
+
+import msgspec
+from msgspec import Raw
+
+from ingest import fields
+from ingest.body import split, too_deep
+from ingest.fields import MISSING, ClientEvent, Notice
+from ingest.money import amount
+from ingest.objects import read_context, read_properties
+from ingest.timestamps import FIELD as TIMESTAMP
+from ingest.timestamps import instant
+from ingest.visitor import visitor_key
+from schemas.errors import Reason, Refused
+from schemas.events import EMPTY_OBJECT, RawEvent
+from schemas.ids import batch_event_id, client_event_id, conversion_id
+from schemas.outcomes import Mark, Trust
+from schemas.settings import IngestSettings
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request may hold. Bytes, events, levels, milliseconds."""
+
+    event_bytes: int
+    events: int
+    depth: int
+    public_age_ms: int
+    skew_ms: int
+
+    @classmethod
+    def of(cls, settings: IngestSettings) -> "Limits":
+        return cls(
+            event_bytes=settings.event_max_bytes,
+            events=settings.request_max_events,
+            depth=settings.json_max_depth,
+            public_age_ms=settings.public_key_max_age_days * DAY_MS,
+            skew_ms=settings.clock_skew_max_hours * HOUR_MS,
+        )
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about a request but its body."""
+
+    project_id: str
+    trust: Trust
+    received_at: int
+    new_id: Callable[[], str]
+    idempotency_key: str = ""
+    fingerprint: str = ""
+    """Empty for a server's traffic."""
+    bot: bool = False
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """A request's items, in order."""
+
+    batch: bool
+    items: list[RawEvent | Refused]
+    notices: dict[int, list[Notice]]
+    """What the sender of the item at this index is warned of."""
+
+
+def parse(body: bytes, sender: Sender, limits: Limits) -> Parsed:
+    """Every item of the body, accepted or refused. Raises :class:`Refused` for what is wrong with all of it."""
+    if len(sender.idempotency_key) > fields.IDEMPOTENCY_KEY_MAX:
+        message = f"must have at most {fields.IDEMPOTENCY_KEY_MAX} characters"
+        raise Refused(Reason.TOO_LONG, message, field="Idempotency-Key")
+    found = split(body, max_events=limits.events)
+    parsed = Parsed(found.batch, [], {})
+    name = _Ids(sender, found.batch).name
+    for index, raw in enumerate(found.items):
+        item = bytes(raw)
+        notices: list[Notice] = []
+        try:
+            if len(item) > limits.event_bytes:
+                raise Refused(Reason.TOO_LARGE, f"an event may have at most {limits.event_bytes} bytes")
+            if found.lone_surrogate:
+                _check_surrogates(item, found.lone_surrogate)
+            parsed.items.append(_event(item, sender, limits, name, notices))
+        except Refused as refusal:
+            parsed.items.append(refusal)
+        except RecursionError:
+            parsed.items.append(too_deep())
+        else:
+            if notices:
+                parsed.notices[index] = notices
+    return parsed
+
+
+class _Ids:
+    """Names the events of one request."""
+
+    def __init__(self, sender: Sender, batch: bool) -> None:
+        self._sender = sender
+        self._batch = batch
+        self._seen: dict[bytes, int] = {}
+
+    def name(self, client_id: str, item: bytes) -> str:
+        sender = self._sender
+        if client_id:
+            return client_event_id(sender.project_id, sender.trust, client_id)
+        if not sender.idempotency_key:
+            return sender.new_id()
+        if not self._batch:
+            return client_event_id(sender.project_id, sender.trust, sender.idempotency_key)
+        occurrence = self._seen.get(item, 0)
+        self._seen[item] = occurrence + 1
+        return batch_event_id(sender.project_id, sender.trust, sender.idempotency_key, item, occurrence)
+
+
+def _check_surrogates(item: bytes, stand_in: bytes) -> None:
+    if stand_in in item:
+        names = [name for name, raw in fields.members(item).items() if stand_in in bytes(raw)]
+        raise Refused(Reason.INVALID_TEXT, "the text holds a lone surrogate", field=names[0] if names else None)
+
+
+def _event(
+    item: bytes, sender: Sender, limits: Limits, name: Callable[[str, bytes], str], notices: list[Notice]
+) -> RawEvent:
+    try:
+        client = fields.decode(item)
+    except msgspec.MsgspecError:
+        client, moved = fields.read(item)
+        notices += moved
+
+    event_type = client.event_type
+    if not event_type:
+        raise Refused(Reason.MISSING_FIELD, "is required", field="event_type")
+    event_name = client.event_name or ""
+    properties, order_id = EMPTY_OBJECT, ""
+    if client.properties is not EMPTY_OBJECT:
+        properties, order_id = read_properties(client.properties, limits.depth)
+    if client.order_id is not None:
+        order_id = fields.named(client.order_id) or order_id
+    context, campaign = EMPTY_OBJECT, None
+    if client.context is not EMPTY_OBJECT:
+        context, campaign = read_context(client.context, limits.depth)
+    revenue = None if client.revenue is MISSING else _revenue(client.revenue, event_type)
+    currency = fields.currency_code(client.currency) if client.currency else ""
+    marks: tuple[str, ...] = (Mark.BOT.value,) if sender.bot else ()
+
+    occurred_at, timed = sender.received_at, False
+    if client.timestamp is not None and client.timestamp != "":
+        occurred_at, timed = instant(client.timestamp), True
+        if occurred_at > sender.received_at + limits.skew_ms:
+            occurred_at, timed = sender.received_at, False
+            marks = (*marks, Mark.CLAMPED.value)
+            notices.append(Notice("timestamp_clamped", "too far in the future; the time of receipt is used", TIMESTAMP))
+        elif sender.trust is not Trust.SECRET and occurred_at < sender.received_at - limits.public_age_ms:
+            days = limits.public_age_ms // DAY_MS
+            message = f"a public key may send events of the last {days} days only"
+            raise Refused(Reason.TIMESTAMP_TOO_OLD, message, field=TIMESTAMP)
+
+    event_id = name(_client_id(client), item)
+    conversion = ""
+    if order_id or event_type == "conversion":
+        # Parts of a name are joined by this character: within a part it could forge another order's name.
+        for value, field in ((event_name, "event_name"), (order_id, "order_id")):
+            if "\x1f" in value:
+                raise Refused(Reason.INVALID_TEXT, "must not hold the unit separator", field=field)
+        conversion = conversion_id(sender.project_id, event_name, order_id, event_id)
+    # Most events have few of these: a call is spared for each that is missing.
+    user_id = "" if client.user_id is None else fields.named(client.user_id)
+    anonymous_id = "" if client.anonymous_id is None else fields.named(client.anonymous_id)
+    session_id = "" if client.session_id is None else fields.named(client.session_id)
+    click_id = "" if client.click_id is None else fields.named(client.click_id)
+    return RawEvent(
+        project_id=sender.project_id,
+        event_id=event_id,
+        trust=sender.trust,
+        received_at=sender.received_at,
+        occurred_at=occurred_at,
+        timed=timed,
+        checksum=crc32(item),
+        marks=marks,
+        event_type=event_type,
+        event_name=event_name,
+        visitor=visitor_key(
+            anonymous_id=anonymous_id,
+            user_id=user_id,
+            click_id=click_id,
+            fingerprint=sender.fingerprint,
+            event_id=event_id,
+        ),
+        user_id=user_id,
+        anonymous_id=anonymous_id,
+        session_id=session_id,
+        click_id=click_id,
+        fingerprint=sender.fingerprint,
+        url=client.url or "",
+        referrer=client.referrer or "",
+        campaign=campaign,
+        revenue=revenue,
+        currency=currency,
+        order_id=order_id,
+        conversion_id=conversion,
+        properties=properties,
+        context=context,
+    )
+
+
+def _client_id(client: ClientEvent) -> str:
+    """The client's own id for the event, under any of its names; empty if it has none."""
+    for value in (client.event_id, client.message_id_camel, client.message_id):
+        if value is not None and (named := fields.named(value)):
+            return named
+    return ""
+
+
+def _revenue(raw: Raw, event_type: str) -> Decimal | None:
+    literal = bytes(raw)
+    if literal in (b"null", b'""'):
+        return None
+    revenue = amount(literal, field="revenue")
+    if revenue < 0 and event_type != "refund":
+        raise Refused(Reason.INVALID_MONEY, "may be negative only for event_type refund", field="revenue")
+    return revenue

@@ -1,0 +1,70 @@
+"""``python -m processors events|conversions|booker``: run one of the processors until SIGTERM.
+
+Exit codes: 0 stopped, 1 a server is away, 2 a setting or an argument is wrong.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from schemas.settings import PREFIX, InvalidSettings, StageSettings, load
+
+Environ = Mapping[str, str]
+
+
+def _events(environ: Environ) -> int:
+    from processors.runtime.failpoint import Kill, unharmed
+    from processors.runtime.run import main as run
+    from processors.topology import events_stage
+
+    failpoint = environ.get(PREFIX + "FAILPOINT", "")
+    return run(
+        load(StageSettings, environ),
+        lambda settings, control: events_stage(settings, control.view.had_project),
+        Kill.parse(failpoint) if failpoint else unharmed,
+    )
+
+
+def _conversions(environ: Environ) -> int:
+    from processors.runtime.failpoint import Kill, unharmed
+    from processors.runtime.run import main as run
+    from processors.topology import conversions_stage
+
+    failpoint = environ.get(PREFIX + "FAILPOINT", "")
+    return run(
+        load(StageSettings, environ),
+        lambda settings, control: conversions_stage(settings),
+        Kill.parse(failpoint) if failpoint else unharmed,
+    )
+
+
+def _booker(environ: Environ) -> int:
+    from processors.booker.run import main as run
+
+    return run(environ)
+
+
+COMMANDS: Final[dict[str, Callable[[Environ], int]]] = {
+    # imported when run: a process loads what it needs
+    "events": _events,
+    "conversions": _conversions,
+    "booker": _booker,
+}
+
+
+def main(argv: Sequence[str] | None = None, environ: Environ | None = None) -> int:
+    arguments = sys.argv[1:] if argv is None else argv
+    command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
+    if command is None:
+        print(f"usage: python -m processors {'|'.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return command(os.environ if environ is None else environ)
+    except (InvalidSettings, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Composes a stage's process: settings in, Kafka and the store connected, the loop run until SIGTERM."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from clickhouse.connection import Connection
+from control.log import ControlLog
+from control.metrics import ControlMetrics
+from processors.runtime.downstream import Downstream
+from processors.runtime.failpoint import FailPoint, unharmed
+from processors.runtime.loop import Loop
+from processors.runtime.metrics import ProcessorMetrics
+from processors.runtime.observe import observe
+from processors.runtime.worker import Worker
+from processors.stages.result import Processor
+from schemas.codec import RECORD_MAX_BYTES
+from schemas.errors import HeadwaterError
+from schemas.settings import StageSettings
+
+Build = Callable[[StageSettings, ControlLog], Processor]
+
+SESSION_TIMEOUT_MS = 6_000
+REBALANCE_TIMEOUT_MS = 30_000
+POLL_INTERVAL_MAX_MS = 600_000
+"""An insert may take as long; in longer trouble the loop polls."""
+
+
+class StageProcess:
+    """One stage, ready to run: used by ``python -m processors`` and, in one process, by tests."""
+
+    def __init__(self, settings: StageSettings, build: Build, *, failpoint: FailPoint = unharmed) -> None:
+        self.registry = CollectorRegistry()
+        self.control = ControlLog(settings.kafka, client_id="headwater-stage", metrics=ControlMetrics(self.registry))
+        self.processor = build(settings, self.control)
+        self.metrics = ProcessorMetrics(self.registry, self.processor.stage)
+        self._settings = settings
+        self._failpoint = failpoint
+        self.loop: Loop | None = None
+
+    def ready(self) -> str | None:
+        return self.loop.ready() if self.loop is not None else "starting"
+
+    def stop(self) -> None:
+        if self.loop is not None:
+            self.loop.stop()
+
+    async def run(self) -> None:
+        """Run until ``stop``. Raises :class:`HeadwaterError` or ``KafkaError`` if it cannot start."""
+        settings, stage = self._settings, self.processor.stage.value
+        name = f"headwater-{stage}"
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka.kafka_bootstrap,
+            client_id=name,
+            group_id=settings.kafka.topic_prefix + name,
+            group_instance_id=f"{name}-{settings.instance}" if settings.instance else None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # never taken on trust: the loop knows which offset comes next
+            fetch_max_bytes=settings.batch_max_bytes,
+            max_partition_fetch_bytes=max(settings.batch_max_bytes // 4, 2 * RECORD_MAX_BYTES),
+            fetch_max_wait_ms=100,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
+            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+            max_poll_interval_ms=POLL_INTERVAL_MAX_MS,
+        )
+        producer = AIOKafkaProducer(
+            bootstrap_servers=settings.kafka.kafka_bootstrap,
+            client_id=name,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=2 * RECORD_MAX_BYTES,
+        )
+        started = []
+        try:
+            await self.control.start()
+            started.append(self.control)
+            await producer.start()
+            started.append(producer)
+            await consumer.start()
+            started.append(consumer)
+            self.loop = Loop(
+                settings,
+                self.processor,
+                control=self.control,
+                consumer=consumer,
+                downstream=Downstream(self.processor, producer, settings.kafka.topic_prefix),
+                worker=Worker(self.processor, Connection(settings.clickhouse), self.metrics),
+                metrics=self.metrics,
+                failpoint=self._failpoint,
+            )
+            await self.loop.run()
+        finally:
+            for part in reversed(started):
+                await part.stop()
+
+
+async def _serve(process: StageProcess, settings: StageSettings) -> None:
+    name = f"headwater-{process.processor.stage.value}"
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def stop() -> None:
+        if process.loop is None:
+            task.cancel()
+        process.stop()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop)
+    with observe(name, process.registry, settings.metrics_port, ready=lambda: process.ready() or True):
+        await process.run()
+
+
+def main(settings: StageSettings, build: Build, failpoint: FailPoint) -> int:
+    """Run until SIGTERM or SIGINT. Exit codes: 0 stopped, 1 a server is away."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    process = StageProcess(settings, build, failpoint=failpoint)
+    try:
+        uvloop.run(_serve(process, settings))
+    except asyncio.CancelledError:
+        return 0
+    except HeadwaterError as error:
+        print(f"headwater-{process.processor.stage.value}: {error.message}", file=sys.stderr)
+        return 1
+    except (KafkaError, OSError) as error:
+        print(f"headwater-{process.processor.stage.value}: Kafka cannot be used: {error}", file=sys.stderr)
+        return 1
+    return 0
