@@ -34,7 +34,7 @@ class Stack:
             "HEADWATER_TOPIC_PREFIX": f"t{secrets.token_hex(6)}-",
         }
         self.kafka = load(KafkaSettings, self.environment)
-        self._directory = directory
+        self.directory = directory
         self._processes: list[Process] = []
         self._runs = 0
 
@@ -45,7 +45,20 @@ class Stack:
         with migrate.connect(load(ClickHouseSettings, self.environment)) as client:
             migrate.apply(client)
 
-    def api(self, **changes: str) -> "Api":
+    def on_clickhouse(self, server: str) -> "Stack":
+        """Another stack, prepared on another ClickHouse. Its processes end with this one's."""
+        return self._prepared(Stack(self.kafka.kafka_bootstrap, server, self.directory))
+
+    def on_kafka(self, bootstrap: str) -> "Stack":
+        """Another stack, prepared on another Kafka. Its processes end with this one's."""
+        return self._prepared(Stack(bootstrap, self.clickhouse_url.partition("?")[0], self.directory))
+
+    def _prepared(self, other: "Stack") -> "Stack":
+        other._processes = self._processes
+        other.prepare()
+        return other
+
+    def api(self, *, wait_for: str = "readyz", **changes: str) -> "Api":
         """Start an API process and wait until it is ready. ``changes`` go into its environment."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"
@@ -53,8 +66,8 @@ class Stack:
             "clickhouse",
             "api",
             environment={**self.environment, "HEADWATER_HTTP_PORT": str(port), **changes},
-            directory=self._directory,
-            ready_url=f"{url}/readyz",
+            directory=self.directory,
+            ready_url=f"{url}/{wait_for}",
         )
         self._processes.append(process)
         process.start()

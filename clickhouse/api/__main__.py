@@ -5,8 +5,11 @@ Exit codes: 0 stopped, 1 Kafka is away or the port is taken, 2 a setting is wron
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping
+from types import FrameType
+from typing import Final, NoReturn
 
 import uvicorn
 
@@ -14,7 +17,7 @@ from clickhouse.api.app import create_app
 from clickhouse.api.metrics import Application
 from schemas.settings import ApiSettings, InvalidSettings, load
 
-DRAIN_LIMIT_S = 10
+DRAIN_LIMIT_S: Final = 10
 
 
 def build(environ: Mapping[str, str]) -> Application:
@@ -47,11 +50,17 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
             timeout_graceful_shutdown=DRAIN_LIMIT_S,
         )
     )
+    # uvicorn stops gracefully and then raises the signal again, for whoever handled it before.
+    signal.signal(signal.SIGTERM, _asked_to_end)
     try:
         server.run()
     except KeyboardInterrupt:
         return 0
     return 0 if server.started else 1
+
+
+def _asked_to_end(_: int, __: FrameType | None) -> NoReturn:
+    sys.exit(0)
 
 
 if __name__ == "__main__":

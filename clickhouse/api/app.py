@@ -28,6 +28,8 @@ from control.metrics import ControlMetrics
 from schemas.settings import ApiSettings
 
 BODY_MAX_BYTES: Final = 64 * 1024
+START_LIMIT_S: Final = 15.0
+"""For Kafka, at the start. A signal is heard only after it, so it is short; whoever runs us starts us again."""
 DOCS_PATH: Final = "/docs"
 
 OPENAPI: Final = OpenAPIConfig(
@@ -51,7 +53,7 @@ def create_app(settings: ApiSettings, registry: CollectorRegistry | None = None)
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.log = log
-        await log.start()
+        await log.start(limit_s=START_LIMIT_S)
         try:
             yield
         finally:

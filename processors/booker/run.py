@@ -137,7 +137,7 @@ async def serve(settings: BookerSettings, reached: Reached) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, booker.stop)
-    with observe("booker", registry, settings.metrics_port, ready=lambda: booker.ready):
+    with observe("booker", registry, settings.metrics_port, ready=lambda: booker.ready or "starting"):
         await booker.run()
 
 

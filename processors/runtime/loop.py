@@ -99,6 +99,12 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is unty
             return "partitions are not restored yet"
         return None
 
+    @property
+    def generation(self) -> int:
+        """Of this member in its group: it changes with every rebalance."""
+        found: int = self._consumer._coordinator.generation
+        return found
+
     def stop(self) -> None:
         """Finish the batch in hand, in a bounded time, and return from ``run``."""
         self._stopping.set()

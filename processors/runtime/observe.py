@@ -48,17 +48,11 @@ class Observatory:
             case "/livez":
                 return 200, TEXT, b"ok\n"
             case "/readyz":
-                why = self._ready()
-                return (
-                    (503, "text/plain; charset=utf-8", f"{why}\n".encode())
-                    if why
-                    else (
-                        200,
-                        "text/plain; charset=utf-8",
-                        b"ok\n",
-                    )
-                )
-        return 404, "text/plain; charset=utf-8", b"not found\n"
+                ready = self._ready()
+                if ready is True:
+                    return 200, TEXT, b"ok\n"
+                return 503, TEXT, f"{ready or 'not ready'}\n".encode()
+        return 404, TEXT, b"not found\n"
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
         answer = self.answer

@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -38,12 +39,18 @@ class StageProcess:
 
     def __init__(self, settings: StageSettings, build: Build, *, failpoint: FailPoint = unharmed) -> None:
         self.registry = CollectorRegistry()
-        self.control = ControlLog(settings.kafka, client_id="headwater-stage", metrics=ControlMetrics(self.registry))
+        self.control = ControlLog(
+            settings.kafka, client_id="headwater-stage-control", metrics=ControlMetrics(self.registry)
+        )
         self.processor = build(settings, self.control)
         self.metrics = ProcessorMetrics(self.registry, self.processor.stage)
         self._settings = settings
         self._failpoint = failpoint
         self.loop: Loop | None = None
+
+    @property
+    def _name(self) -> str:
+        return f"headwater-{self.processor.stage.value}"
 
     def ready(self) -> str | None:
         return self.loop.ready() if self.loop is not None else "starting"
@@ -54,38 +61,16 @@ class StageProcess:
 
     async def run(self) -> None:
         """Run until ``stop``. Raises :class:`HeadwaterError` or ``KafkaError`` if it cannot start."""
-        settings, stage = self._settings, self.processor.stage.value
-        name = f"headwater-{stage}"
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka.kafka_bootstrap,
-            client_id=name,
-            group_id=settings.kafka.topic_prefix + name,
-            group_instance_id=f"{name}-{settings.instance}" if settings.instance else None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",  # never taken on trust: the loop knows which offset comes next
-            fetch_max_bytes=settings.batch_max_bytes,
-            max_partition_fetch_bytes=max(settings.batch_max_bytes // 4, 2 * RECORD_MAX_BYTES),
-            fetch_max_wait_ms=100,
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
-            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
-            max_poll_interval_ms=POLL_INTERVAL_MAX_MS,
-        )
-        producer = AIOKafkaProducer(
-            bootstrap_servers=settings.kafka.kafka_bootstrap,
-            client_id=name,
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=2 * RECORD_MAX_BYTES,
-        )
-        started = []
-        try:
+        settings = self._settings
+        async with AsyncExitStack() as parts:
             await self.control.start()
-            started.append(self.control)
+            parts.push_async_callback(self.control.stop)
+            producer = self._producer()
+            parts.push_async_callback(producer.stop)
             await producer.start()
-            started.append(producer)
+            consumer = self._consumer()
+            parts.push_async_callback(consumer.stop)
             await consumer.start()
-            started.append(consumer)
             self.loop = Loop(
                 settings,
                 self.processor,
@@ -97,9 +82,33 @@ class StageProcess:
                 failpoint=self._failpoint,
             )
             await self.loop.run()
-        finally:
-            for part in reversed(started):
-                await part.stop()
+
+    def _producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka.kafka_bootstrap,
+            client_id=self._name,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=2 * RECORD_MAX_BYTES,
+        )
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        settings = self._settings
+        return AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka.kafka_bootstrap,
+            client_id=self._name,
+            group_id=settings.kafka.topic_prefix + self._name,
+            group_instance_id=f"{self._name}-{settings.instance}" if settings.instance else None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # never taken on trust: the loop knows which offset comes next
+            fetch_max_bytes=settings.batch_max_bytes,
+            max_partition_fetch_bytes=max(settings.batch_max_bytes // 4, 2 * RECORD_MAX_BYTES),
+            fetch_max_wait_ms=100,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
+            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+            max_poll_interval_ms=POLL_INTERVAL_MAX_MS,
+        )
 
 
 async def _serve(process: StageProcess, settings: StageSettings) -> None:
@@ -122,7 +131,7 @@ async def _serve(process: StageProcess, settings: StageSettings) -> None:
 def main(settings: StageSettings, build: Build, failpoint: FailPoint) -> int:
     """Run until SIGTERM or SIGINT. Exit codes: 0 stopped, 1 a server is away."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs each attempt; the loop says what matters
     process = StageProcess(settings, build, failpoint=failpoint)
     try:
         uvloop.run(_serve(process, settings))

@@ -1,9 +1,12 @@
 """A stage on real servers, for tests: its topics and tables made, its input produced, its output read."""
 
+import asyncio
+import contextlib
 import json
 import uuid
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -15,7 +18,7 @@ from control.topics import ensure_topics
 from processors.runtime.failpoint import FailPoint, unharmed
 from processors.runtime.run import StageProcess
 from processors.topology import conversions_stage, events_stage
-from schemas.codec import encode, headers, pack
+from schemas.codec import VERSION_HEADER, encode, headers, pack
 from schemas.control import Project
 from schemas.events import RawEvent
 from schemas.ids import conversion_id, partition_of
@@ -61,11 +64,11 @@ def purchase(number: int, order: str, revenue: str, **fields: Any) -> RawEvent:
 class Installation:
     """Topics, tables and a project of one test."""
 
-    def __init__(self, environment: dict[str, str], **settings: Any) -> None:
+    def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
+        """Of the stages; the test itself keeps to the servers it began with."""
         self.kafka = load(KafkaSettings, environment)
         self.clickhouse = load(ClickHouseSettings, environment)
-        self._settings = settings
         self.control_offset = 0
 
     async def prepare(self) -> "Installation":
@@ -83,6 +86,16 @@ class Installation:
 
     def topic(self, name: str) -> str:
         return self.kafka.topic_prefix + name
+
+    def elsewhere(self) -> "Installation":
+        """The same, with stages that keep their state in another directory, as on another machine."""
+        other = Installation({**self.environment, "HEADWATER_DATA_DIR": self.environment["HEADWATER_DATA_DIR"] + "/2"})
+        other.control_offset = self.control_offset
+        return other
+
+    def state_directory(self, stage: Stage) -> Path:
+        """Where a stage keeps its state."""
+        return Path(self.environment["HEADWATER_DATA_DIR"]) / "state" / stage.value
 
     def stage(self, stage: Stage, *, failpoint: FailPoint = unharmed) -> StageProcess:
         """A stage's process, to be run here."""
@@ -108,14 +121,17 @@ class Installation:
                 for value in pack(lines[start : start + per_record]):
                     await self.produce_bytes(EVENTS_RAW.name, number, value)
 
-    async def produce_bytes(self, topic: str, partition: int, value: bytes, *, stamp: int | None = None) -> None:
+    async def produce_bytes(
+        self, topic: str, partition: int, value: bytes, *, stamp: int | None = None, version: bytes = b"1"
+    ) -> None:
         """Put one record on a topic."""
+        stamped = headers(self.control_offset if stamp is None else stamp)
         async with AIOKafkaProducer(bootstrap_servers=self.kafka.kafka_bootstrap, acks="all") as producer:
             await producer.send_and_wait(
                 self.topic(topic),
                 value,
                 partition=partition,
-                headers=headers(self.control_offset if stamp is None else stamp),
+                headers=[(VERSION_HEADER, version), *stamped[1:]],
             )
 
     async def consumed(self, topic: str) -> list[Any]:
@@ -137,3 +153,46 @@ class Installation:
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with connect(self.clickhouse) as client:
             return [tuple(row) for row in client.query(query).result_rows]
+
+
+class Relay:
+    """A door to a server that a test can close: connections through it end, and new ones are refused."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self.port = 0
+
+    async def __aenter__(self) -> "Relay":
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(*self._target)
+        self._open |= {writer, there_writer}
+        try:
+            await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
+        finally:
+            self._open -= {writer, there_writer}
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()

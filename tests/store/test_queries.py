@@ -1,0 +1,123 @@
+"""The named queries: each says what it asks, takes and returns, and says the truth."""
+
+import re
+from collections.abc import AsyncIterator
+from importlib import resources
+from typing import Any
+
+import msgspec
+import pytest
+
+from clickhouse import migrate
+from clickhouse.api import goal_fields, operations, receipts, stats
+from clickhouse.api.metrics import LedgerRow
+from clickhouse.api.rates import DayMoney
+from clickhouse.api.report_rows import Credited, GoalHits, Visits
+from clickhouse.client import connect
+from clickhouse.read import Parameters, Ping, QueryRefused, Reader, query_text
+from schemas.errors import Invariant, Unavailable
+from schemas.settings import ClickHouseSettings
+
+ID = "00000001-0000-4000-8000-000000000000"
+SPAN: Parameters = {"project_id": "p", "from_ms": -10_000, "to_ms": 2 * 10**12}
+CUT: Parameters = {
+    **SPAN,
+    "interval": "hour",
+    "time_zone": "Asia/Kathmandu",
+    "source": "it's \\ {x:String} %s",
+    "medium": "",
+    "campaign": "",
+    "channel": "",
+}
+EVERY: dict[str, tuple[type[msgspec.Struct], Parameters]] = {
+    "ping": (Ping, {}),
+    "regex_check": (goal_fields._Matches, {"pattern": r"^/blog/\d+'$"}),
+    "goal_stats": (stats._Hits, {**SPAN, "goal_id": ID}),
+    "goal_money": (DayMoney, {**SPAN, "goal_id": ID}),
+    "goals_report": (GoalHits, {**CUT, "goal_ids": [ID], "model": "last_touch"}),
+    "sources_report": (Credited, {**CUT, "model": "last_touch"}),
+    "visits": (Visits, {**CUT, "by_source": True}),
+    "receipt_event": (receipts._Event, {"project_id": "p", "event_ids": [ID]}),
+    "receipt_conversion": (receipts._Conversion, {"project_id": "p", "conversion_id": ID}),
+    "receipt_hits": (receipts._Hit, {"project_id": "p", "hit_id": ID}),
+    "receipt_credits": (receipts._Credit, {"project_id": "p", "conversion_id": ID}),
+    "receipt_dead_letter": (receipts._DeadLetter, {"project_id": "p", "event_ids": [ID]}),
+    "stage_progress": (receipts._Progress, {"stage": "events"}),
+    "ledger": (LedgerRow, {}),
+    "dead_letters": (operations._Letter, {"stage": "", "reason": "", "limit": 5}),
+}
+
+
+def names() -> list[str]:
+    folder = resources.files("clickhouse") / "queries"
+    return sorted(file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql"))
+
+
+def asked_by_the_api() -> set[str]:
+    """Names of queries that stand in the API's code; the folder holds those of other boxes, too."""
+    package = resources.files("clickhouse")
+    files = [package / "read.py", *(package / "api").iterdir()]
+    code = "".join(file.read_text(encoding="utf-8") for file in files if file.name.endswith(".py"))
+    return {name for name in names() if f'"{name}"' in code}
+
+
+@pytest.fixture
+def settings(clickhouse_url: str) -> ClickHouseSettings:
+    settings = ClickHouseSettings(clickhouse_url=clickhouse_url)
+    with connect(settings) as client:
+        migrate.apply(client)
+    return settings
+
+
+@pytest.fixture
+async def reader(settings: ClickHouseSettings) -> AsyncIterator[Reader]:
+    reader = Reader(settings)
+    yield reader
+    await reader.stop()
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_query_says_what_it_asks_takes_and_returns(name: str) -> None:
+    header = re.match(r"(?:--.*\n)+", query_text(name))
+    assert header is not None
+    for part in ("Question  : ", "Parameters: ", "Returns   : "):
+        assert f"-- {part}" in header.group(0)
+    body = query_text(name)[header.end() :]
+    taken = {found for found, _ in re.findall(r"\{(\w+):([\w()]+)\}", body)}
+    if name in EVERY:
+        assert taken == set(EVERY[name][1]), "the test asks it with exactly its parameters"
+    for parameter in taken:
+        assert re.search(rf"\b{parameter}\b", header.group(0)), f"{parameter} is not in the header"
+
+
+async def test_every_query_runs_on_empty_tables_and_returns_what_its_reader_expects(reader: Reader) -> None:
+    assert asked_by_the_api() == set(EVERY)
+    for name, (row, parameters) in EVERY.items():
+        for found in await reader.rows(name, row, parameters):
+            assert isinstance(found, row), name
+
+
+async def test_a_value_is_never_part_of_the_statement(reader: Reader, settings: ClickHouseSettings) -> None:
+    with connect(settings) as client:
+        client.command("INSERT INTO dead_letters (stage, reason) VALUES ('events', 'undecodable')")
+    hostile: dict[str, Any] = {"stage": "' OR 1 = 1 -- ", "reason": "", "limit": 5}
+    assert await reader.rows("dead_letters", operations._Letter, hostile) == []
+
+
+async def test_a_wrong_question_is_our_mistake_and_an_expected_refusal_is_told(reader: Reader) -> None:
+    with pytest.raises(Invariant, match="goal_stats"):
+        await reader.rows("goal_stats", stats._Hits, {**SPAN, "goal_id": "no uuid"})
+    with pytest.raises(QueryRefused):
+        await reader.rows("regex_check", goal_fields._Matches, {"pattern": "("}, refusals=(427,))
+    assert await reader.answers()
+
+
+async def test_without_tables_or_server_the_answer_is_to_come_back_later(clickhouse_url: str) -> None:
+    for url in (clickhouse_url, f"{clickhouse_url}_nowhere", "http://127.0.0.1:1/?database=x"):
+        reader = Reader(ClickHouseSettings(clickhouse_url=url))
+        try:
+            assert not await reader.answers()
+            with pytest.raises(Unavailable):
+                await reader.rows("ledger", LedgerRow)
+        finally:
+            await reader.stop()
