@@ -1,6 +1,6 @@
 """The store as a processor sees it: inserts and named queries of one thread, connected when first needed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +9,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clickhouse.client import connect
 from clickhouse.read import query_text
-from clickhouse.writer import Writer, classify
+from clickhouse.writer import SETTINGS, Writer, classify
 from schemas.settings import ClickHouseSettings
 
 
@@ -32,6 +32,27 @@ class Connection:
         except (ClickHouseError, OSError) as error:
             raise classify(error) from error
         return rows
+
+    def execute(self, statement: str, parameters: Mapping[str, Any]) -> None:
+        """Run a statement that returns nothing."""
+        client = self._connected()
+        try:
+            client.command(statement, parameters=dict(parameters))
+        except (ClickHouseError, OSError) as error:
+            raise classify(error) from error
+
+    def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert a few rows of one shape."""
+        if not rows:
+            return
+        columns = list(rows[0])
+        client = self._connected()
+        try:
+            client.insert(
+                table, [[row[column] for column in columns] for row in rows], column_names=columns, settings=SETTINGS
+            )
+        except (ClickHouseError, OSError) as error:
+            raise classify(error) from error
 
     def close(self) -> None:
         if self._client is not None:

@@ -80,4 +80,5 @@ def checked_time_zone(name: str) -> str:
 
 @functools.cache
 def _time_zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    # Names that only mean something on this machine are no names for a project.
+    return frozenset(zoneinfo.available_timezones() - {"localtime", "posixrules", "Factory"})

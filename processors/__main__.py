@@ -8,41 +8,43 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from processors.runtime.failpoint import FailPoint, Kill, unharmed
 from schemas.settings import PREFIX, InvalidSettings, StageSettings, load
 
 Environ = Mapping[str, str]
 
 
+def _failpoint(environ: Environ) -> FailPoint:
+    told = environ.get(PREFIX + "FAILPOINT", "")
+    return Kill.parse(told) if told else unharmed
+
+
 def _events(environ: Environ) -> int:
-    from processors.runtime.failpoint import Kill, unharmed
     from processors.runtime.run import main as run
     from processors.topology import events_stage
 
-    failpoint = environ.get(PREFIX + "FAILPOINT", "")
     return run(
         load(StageSettings, environ),
         lambda settings, control: events_stage(settings, control.view.had_project),
-        Kill.parse(failpoint) if failpoint else unharmed,
+        _failpoint(environ),
     )
 
 
 def _conversions(environ: Environ) -> int:
-    from processors.runtime.failpoint import Kill, unharmed
     from processors.runtime.run import main as run
     from processors.topology import conversions_stage
 
-    failpoint = environ.get(PREFIX + "FAILPOINT", "")
     return run(
         load(StageSettings, environ),
         lambda settings, control: conversions_stage(settings),
-        Kill.parse(failpoint) if failpoint else unharmed,
+        _failpoint(environ),
     )
 
 
 def _booker(environ: Environ) -> int:
     from processors.booker.run import main as run
 
-    return run(environ)
+    return run(environ, _failpoint(environ))
 
 
 COMMANDS: Final[dict[str, Callable[[Environ], int]]] = {

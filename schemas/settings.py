@@ -101,6 +101,8 @@ class BookerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Fold the runs of one level once there are so many of them."""
     sweep_interval_s: Positive = 3600
     lookback_days: Positive = 30
+    instance: str = ""
+    """Kafka group.instance.id suffix: a booker that died and came back need not wait for its session to end."""
 
 
 S = TypeVar("S", bound=msgspec.Struct)

@@ -59,7 +59,7 @@ def _listening(settings: EmbeddedSettings) -> Iterator[socket.socket]:
 
 def _run(settings: EmbeddedSettings, listener: socket.socket) -> int:
     # Dates must not depend on the laptop's time zone. The engine reads it when it is loaded: hence the late import.
-    os.environ["TZ"] = "UTC"
+    os.putenv("TZ", "UTC")
     time.tzset()
     from clickhouse.embedded.app import Application
     from clickhouse.embedded.engine import Engine

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import uuid_utils
-from clickhouse_connect.driver.client import Client
 
+from clickhouse.connection import Connection
 from processors.booker.goal_set import GoalSet, goal_set
 from processors.booker.ledger import Ledger
 from processors.booker.scope import Delta, Head
+from processors.runtime.failpoint import FailPoint, Seam, unharmed
 from schemas.control import ControlView
 from schemas.outcomes import Stage
 from schemas.settings import BookerSettings
@@ -17,7 +18,6 @@ from schemas.settings import BookerSettings
 MAX_LEVEL: Final = 3
 
 Confirm = Callable[[], bool]
-Reached = Callable[[str], None]
 
 
 class LeaseLost(Exception):
@@ -29,18 +29,18 @@ class Books:
 
     def __init__(
         self,
-        client: Client,
+        connection: Connection,
         view: ControlView,
         settings: BookerSettings,
         *,
         confirm: Confirm = lambda: True,
-        reached: Reached = lambda point: None,
+        failpoint: FailPoint = unharmed,
     ) -> None:
-        self.ledger = Ledger(client)
+        self.ledger = Ledger(connection)
         self._view = view
         self._settings = settings
         self._confirm = confirm
-        self._reached = reached
+        self._failpoint = failpoint
         self._goals: GoalSet | None = None
         self._booked_on = ""
 
@@ -101,8 +101,6 @@ class Books:
                 kind="fold",
                 offsets=head.offsets,
                 control_offset=head.control_offset,
-                hits=self.ledger.entries("goal_bookings", run_id, head.number + 1),
-                credits=self.ledger.entries("credits", run_id, head.number + 1),
                 level=level + 1,
                 covers=(first, last),
                 started_at=started,
@@ -138,13 +136,13 @@ class Books:
             self.ledger.run("goals", history)
 
     def _book_credits(self, parameters: dict[str, object]) -> None:
-        self._reached("after_goals")
+        self._failpoint(Seam.AFTER_GOALS)
         if parameters["everything"] or self.ledger.touched(str(parameters["scope_id"])):
             self.ledger.run("reached_sessions", parameters)
             self.ledger.run("credits", parameters)
 
     def _fence(self) -> None:
-        self._reached("before_commit")
+        self._failpoint(Seam.BEFORE_COMMIT)
         if not self._confirm():
             raise LeaseLost
 
@@ -172,9 +170,7 @@ class Books:
             kind=kind,
             offsets=offsets,
             control_offset=goals.control_offset,
-            hits=self.ledger.entries("goal_bookings", run_id, number),
-            credits=self.ledger.entries("credits", run_id, number),
             started_at=started,
         )
-        self._reached("after_commit")
+        self._failpoint(Seam.AFTER_COMMIT)
         return committed

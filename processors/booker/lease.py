@@ -17,15 +17,16 @@ GROUP = "headwater-booker"
 class Lease:
     """Membership in the booker's group. Call :meth:`held` often: it is also the sign of life."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, instance: str) -> None:
         self._partition = TopicPartition(settings.topic_prefix + CONTROL.name, 0)
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.kafka_bootstrap,
             group_id=settings.topic_prefix + GROUP,
+            group_instance_id=f"{GROUP}-{instance}" if instance else None,
             client_id="headwater-booker-lease",
             enable_auto_commit=False,
             auto_offset_reset="latest",
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
             max_poll_interval_ms=600_000,
             metadata_max_age_ms=10_000,

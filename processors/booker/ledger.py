@@ -1,12 +1,11 @@
 """The booker's statements. Each is a file in ``clickhouse/bookings`` or one line here; this module only runs them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
-from clickhouse_connect.driver.client import Client
-
+from clickhouse.connection import Connection
 from processors.booker.scope import NOTHING_BOOKED, Delta, Head, stream
 from schemas.outcomes import Stage
 
@@ -41,46 +40,43 @@ STATEMENTS: Final = {
 
 
 class Ledger:
-    """Blocking access to the books, for one thread at a time. Raises what the ClickHouse client raises."""
+    """The books, for one thread at a time. Raises :class:`schemas.errors.Unavailable` or :class:`Invariant`."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        self._connection.close()
 
     def head(self) -> Head:
         """The newest committed run."""
-        rows = self._client.query(
-            "SELECT number, toString(run_id), offsets, control_offset FROM runs"
-            " WHERE number = (SELECT max(number) FROM runs) ORDER BY run_id LIMIT 1"
-        ).result_rows
-        if not rows:
-            return NOTHING_BOOKED
-        number, run_id, offsets, control_offset = rows[0]
-        return Head(number=number, run_id=run_id, offsets=offsets, control_offset=control_offset)
+        for number, run_id, offsets, control_offset in self._connection.query("book_head"):
+            return Head(number=number, run_id=run_id, offsets=offsets, control_offset=control_offset)
+        return NOTHING_BOOKED
 
     def checkpoints(self) -> dict[str, int]:
         """End offset of every stream, from the newest checkpoints."""
-        rows = self._client.query(
-            "SELECT stage, topic_id, kafka_partition, end_offset FROM newest_checkpoints"
-        ).result_rows
+        rows = self._connection.query("book_checkpoints")
         return {stream(stage, topic_id, partition): end for stage, topic_id, partition, end in rows}
 
     def served(self) -> dict[str, int]:
         """The newest complete definition of each goal."""
-        rows = self._client.query("SELECT toString(goal_id), definition FROM served_definitions").result_rows
-        return {str(goal_id): int(definition) for goal_id, definition in rows}
+        return {str(goal_id): int(definition) for goal_id, definition in self._connection.query("book_served")}
 
     def live_runs(self, level: int) -> tuple[int, int, int]:
         """How many live runs a level has, and the first and last of their numbers."""
-        rows = self._client.query(
-            "SELECT count(), min(number), max(number) FROM live_runs WHERE level = {level:UInt8}",
-            parameters={"level": level},
-        ).result_rows
-        count, first, last = rows[0]
+        ((count, first, last),) = self._connection.query("book_live_runs", level=level)
         return count, first, last
+
+    def touched(self, scope_id: str) -> bool:
+        """Whether a run has any conversion to look at."""
+        ((count,),) = self._connection.query("book_touched", scope_id=scope_id)
+        return bool(count)
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows of one shape."""
+        self._connection.append(table, rows)
 
     def run(self, name: str, parameters: Mapping[str, Any], *, delta: Delta | None = None) -> None:
         """Run a booking. Without ``delta`` it looks at all events."""
@@ -94,28 +90,7 @@ class Ledger:
                 .replace("/* events_delta */", events)
                 .replace("/* arrivals_delta */", arrivals)
             )
-        self._client.command(text, parameters=dict(parameters))
-
-    def entries(self, table: str, run_id: str, number: int) -> int:
-        """How many entries a run has inserted into ``goal_bookings`` or ``credits``."""
-        rows = self._client.query(
-            "SELECT count() FROM {table:Identifier} WHERE run_number = {number:UInt64} AND run_id = {run_id:UUID}",
-            parameters={"table": table, "number": number, "run_id": run_id},
-        ).result_rows
-        return int(rows[0][0])
-
-    def touched(self, scope_id: str) -> bool:
-        """Whether a run has any conversion to look at."""
-        rows = self._client.query(
-            "SELECT count() FROM run_conversions WHERE run_id = {scope_id:UUID}", parameters={"scope_id": scope_id}
-        ).result_rows
-        return bool(rows[0][0])
-
-    def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """Insert rows of one shape."""
-        if rows:
-            columns = list(rows[0])
-            self._client.insert(table, [[row[column] for column in columns] for row in rows], column_names=columns)
+        self._connection.execute(text, parameters)
 
     def commit(
         self,
@@ -125,13 +100,12 @@ class Ledger:
         kind: str,
         offsets: Mapping[str, int],
         control_offset: int,
-        hits: int,
-        credits: int,
         level: int = 0,
         covers: tuple[int, int] = (0, 0),
         started_at: float,
     ) -> Head:
         """Insert the run's row: from here on its entries count."""
+        ((hits, credits),) = self._connection.query("book_entries", run_id=run_id, number=head.number + 1)
         self.insert(
             "runs",
             [

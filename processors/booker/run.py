@@ -8,38 +8,38 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiokafka.errors import KafkaError
-from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from prometheus_client import CollectorRegistry
 
-from clickhouse.client import connect
+from clickhouse.connection import Connection
 from control.log import ControlLog
-from processors.booker.books import Books, LeaseLost, Reached
+from processors.booker.books import Books, LeaseLost
 from processors.booker.lease import Lease
 from processors.booker.metrics import BookerMetrics
 from processors.booker.scope import Head
+from processors.runtime.failpoint import FailPoint, unharmed
 from processors.runtime.observe import observe
-from schemas.errors import Unavailable
+from schemas.errors import HeadwaterError
 from schemas.settings import BookerSettings, load
 
 log = logging.getLogger("headwater.booker")
 
 RETRY_S = 1.0
 FOLD_CHECK_RUNS = 50
-TROUBLE = (ClickHouseError, KafkaError, Unavailable, OSError)
+TROUBLE = (HeadwaterError, KafkaError)
 """The world is wrong: give the run up, its entries count for nothing, and compute anew."""
 
 
 class Booker:
-    """The loop. ``reached`` is called at the named points of a run (see :class:`Books`)."""
+    """The loop. Dies at the fail point, if it is told to."""
 
     def __init__(
-        self, settings: BookerSettings, registry: CollectorRegistry, *, reached: Reached = lambda point: None
+        self, settings: BookerSettings, registry: CollectorRegistry, *, failpoint: FailPoint = unharmed
     ) -> None:
         self._settings = settings
-        self._reached = reached
+        self._failpoint = failpoint
         self._metrics = BookerMetrics(registry)
         self._control = ControlLog(settings.kafka, client_id="headwater-booker")
-        self._lease = Lease(settings.kafka)
+        self._lease = Lease(settings.kafka, settings.instance)
         self._stopping = asyncio.Event()
         self._swept_at = time.monotonic()
         self.ready = False
@@ -58,7 +58,7 @@ class Booker:
                     await self._lead()
                 except TROUBLE as error:
                     self._metrics.failures.inc()
-                    log.warning("booker: %s; trying again", type(error).__name__)
+                    log.warning("booker: %s; trying again", error if isinstance(error, HeadwaterError) else type(error))
                     await self._pause(RETRY_S)
         finally:
             await self._lease.stop()
@@ -91,11 +91,11 @@ class Booker:
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> Books:
         return Books(
-            connect(self._settings.clickhouse),
+            Connection(self._settings.clickhouse),
             self._control.view,
             self._settings,
             confirm=lambda: asyncio.run_coroutine_threadsafe(self._lease.confirm(), loop).result(timeout=30),
-            reached=self._reached,
+            failpoint=self._failpoint,
         )
 
     async def _work(self, books: Books) -> None:
@@ -130,10 +130,10 @@ class Booker:
             await asyncio.wait_for(self._stopping.wait(), timeout=max(seconds, 0))
 
 
-async def serve(settings: BookerSettings, reached: Reached) -> None:
+async def serve(settings: BookerSettings, failpoint: FailPoint) -> None:
     """Run a booker with its metrics until SIGTERM or SIGINT."""
     registry = CollectorRegistry()
-    booker = Booker(settings, registry, reached=reached)
+    booker = Booker(settings, registry, failpoint=failpoint)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, booker.stop)
@@ -141,7 +141,7 @@ async def serve(settings: BookerSettings, reached: Reached) -> None:
         await booker.run()
 
 
-def main(environ: Mapping[str, str], reached: Reached = lambda point: None) -> int:
+def main(environ: Mapping[str, str], failpoint: FailPoint) -> int:
     """Entry of the command."""
-    asyncio.run(serve(load(BookerSettings, environ), reached))
+    asyncio.run(serve(load(BookerSettings, environ), failpoint))
     return 0

@@ -1,4 +1,4 @@
-"""Where a process may be told to die: the seams between the steps of a batch. For fault tests only.
+"""Where a process may be told to die: the seams between the steps of a batch or a run. For fault tests only.
 
 ``HEADWATER_FAILPOINT=after_insert:3`` kills the process (SIGKILL) when it has inserted its third batch.
 """
@@ -12,13 +12,17 @@ FailPoint = Callable[["Seam"], None]
 
 
 class Seam(StrEnum):
-    """Between a step of a batch and the next."""
+    """Between a step of a stage's batch, or of the booker's run, and the next."""
 
     AFTER_INSERT = "after_insert"
     AFTER_CHECKPOINT = "after_checkpoint"
     AFTER_PRODUCE = "after_produce"
     AFTER_STATE = "after_state"
     AFTER_COMMIT = "after_commit"
+    """Of a batch to Kafka; of a run to ``runs``."""
+    AFTER_GOALS = "after_goals"
+    BEFORE_COMMIT = "before_commit"
+    """A run's entries are all inserted; its row is not."""
 
 
 def unharmed(seam: Seam) -> None:

@@ -41,6 +41,7 @@ class Stack:
             "HEADWATER_DATA_DIR": str(directory),
             "HEADWATER_SECRET_FILE": str(secret_file),
             "HEADWATER_HTTP_PORT": str(port),
+            "HEADWATER_INSTANCE": "test",
         }
         for command in (("clickhouse", "migrate"), ("control", "topics"), ("deploy.demo_project",)):
             subprocess.run(python("-m", *command), env=self.environment, check=True, timeout=120)
@@ -66,6 +67,16 @@ class Stack:
     def end(self) -> None:
         for part in self.parts.values():
             part.end()
+
+    def restart(self, name: str, **variables: str) -> None:
+        """Kill a part and start it again, with these variables for this life only."""
+        part = self.parts[name]
+        if part.running:
+            part.kill()
+        usual = dict(part.environment)
+        part.environment.update(variables)
+        part.start()
+        part.environment = usual
 
     def project(self, **settings: Any) -> "Project":
         """A new project."""

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from harness import eventually
@@ -11,6 +12,7 @@ from harness import eventually
 from deploy.demo.clickstream import clicks, events, last_click
 from deploy.demo.instance import make_goals, post
 from deploy.demo.oracle import GOALS
+from processors.runtime.failpoint import Seam
 from tests.pipeline.conftest import Stack
 from tests.pipeline.test_demo import check
 
@@ -41,8 +43,23 @@ def test_kill_9_of_every_process_in_the_middle_of_the_demo_changes_no_number(fra
         # At 1/6, 2/6, .. of the events each process dies once, whatever it is doing then.
         due = len(stream) * number // (len(KILLED) + 2)
         eventually(lambda due=due: acknowledged >= due, 120)
-        fragile.parts[name].kill()
-        fragile.parts[name].start()
+        fragile.restart(name)
     posting.join()
     check(project, stream)
     assert [stage["imbalance"] for stage in fragile.ledger().values()] == [0, 0]
+
+
+@pytest.mark.parametrize("seam", [Seam.AFTER_GOALS, Seam.BEFORE_COMMIT, Seam.AFTER_COMMIT])
+def test_a_booker_killed_in_the_middle_of_a_run_changes_no_number(fragile: Stack, seam: Seam) -> None:
+    project = fragile.project()
+    goal = project.goal(currency="USD")
+    fragile.restart("booker", HEADWATER_FAILPOINT=seam.value)
+    project.accept(
+        [{"event_type": "conversion", "event_name": "purchase", "revenue": 0.1, "currency": "USD"} for _ in range(100)]
+    )
+    eventually(lambda: not fragile.parts["booker"].running, 60, "the booker did not die")
+    fragile.restart("booker")
+    expected = {"conversions": 100, "unique_conversions": 100, "revenue": Decimal(10)}
+    project.eventually(lambda: project.stats(goal), expected)
+    credits = f"SELECT sum(amount) AS sum FROM v_credits WHERE project_id = '{project.id}'"
+    project.eventually(lambda: fragile.sql(credits), [{"sum": "10"}])

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
-from clickhouse_connect.driver.client import Client
 from harness import run_sql
 from history import Control, Facts, Truth, goal, oracle, raw_event
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from clickhouse.client import connect
+from clickhouse.connection import Connection
 from clickhouse.migrate import apply
 from processors.booker.books import Books, LeaseLost
+from processors.runtime.failpoint import FailPoint, Seam, unharmed
 from schemas.control import GoalType, MatchType
 from schemas.events import RawEvent
 from schemas.outcomes import Trust
@@ -34,10 +35,11 @@ class Crash(Exception):
 class Shop:
     """One installation in a database of its own."""
 
-    def __init__(self, client: Client) -> None:
-        apply(client)
-        self.client = client
-        self.facts = Facts(client)
+    def __init__(self, settings: ClickHouseSettings) -> None:
+        self.client = connect(settings)
+        apply(self.client)
+        self.connection = Connection(settings)
+        self.facts = Facts(self.client)
         self.control = Control()
 
     def books(
@@ -45,11 +47,15 @@ class Shop:
         *,
         fold_runs: int = 500,
         confirm: Callable[[], bool] = lambda: True,
-        reached: Callable[[str], None] = lambda point: None,
+        failpoint: FailPoint = unharmed,
     ) -> Books:
         """A booker that has just started."""
         return Books(
-            self.client, self.control.view, BookerSettings(fold_runs=fold_runs), confirm=confirm, reached=reached
+            self.connection,
+            self.control.view,
+            BookerSettings(fold_runs=fold_runs),
+            confirm=confirm,
+            failpoint=failpoint,
         )
 
     def booked(self) -> Truth:
@@ -95,18 +101,19 @@ class Shop:
 @pytest.fixture(scope="module")
 def new_shop(clickhouse_server: str) -> Iterator[Callable[[], Shop]]:
     """Makes installations, each in a database of its own."""
-    opened: list[tuple[str, Client]] = []
+    opened: list[tuple[str, Shop]] = []
 
     def make() -> Shop:
         name = f"books_{secrets.token_hex(6)}"
         run_sql(clickhouse_server, f"CREATE DATABASE {name}")
-        client = connect(ClickHouseSettings(clickhouse_url=f"{clickhouse_server}?database={name}"))
-        opened.append((name, client))
-        return Shop(client)
+        shop = Shop(ClickHouseSettings(clickhouse_url=f"{clickhouse_server}?database={name}"))
+        opened.append((name, shop))
+        return shop
 
     yield make
-    for name, client in opened:
-        client.close()
+    for name, shop in opened:
+        shop.connection.close()
+        shop.client.close()
         run_sql(clickhouse_server, f"DROP DATABASE {name} SYNC")
 
 
@@ -177,14 +184,14 @@ def test_books_equal_the_oracle_in_any_order_of_arrival_and_after_any_crash(
         due = len(waiting) if not events else data.draw(st.integers(0, len(waiting)))
         shop.facts.store_arrivals(waiting[:due])
         waiting = waiting[due:]
-        point = data.draw(st.sampled_from(["", "after_goals", "before_commit", "after_commit"]))
+        point = data.draw(st.sampled_from([None, Seam.AFTER_GOALS, Seam.BEFORE_COMMIT, Seam.AFTER_COMMIT]))
 
-        def die(reached: str, point: str = point) -> None:
-            if reached == point:
+        def die(reached: Seam, point: Seam | None = point) -> None:
+            if reached is point:
                 raise Crash
 
         with contextlib.suppress(Crash):
-            shop.books(reached=die).book()
+            shop.books(failpoint=die).book()
     shop.books().book()
     assert shop.booked() == oracle(arriving, GOALS)
     assert shop.views_equal_their_recomputation()
@@ -261,12 +268,12 @@ def test_an_edited_goal_is_served_with_its_old_numbers_until_the_new_ones_are_co
     edited = goal("checkout", GoalType.PAGEVIEW, MatchType.EXACT, "/about", definition=2)
     shop.control.put(edited)
 
-    def die(point: str) -> None:
-        if point == "before_commit":
+    def die(point: Seam) -> None:
+        if point is Seam.BEFORE_COMMIT:
             raise Crash
 
     with pytest.raises(Crash):
-        shop.books(reached=die).book()
+        shop.books(failpoint=die).book()
     assert shop.booked().goals == {(CHECKOUT.id, ""): (2, Decimal(0))}
     shop.books().book()
     assert shop.booked().goals == {(CHECKOUT.id, ""): (1, Decimal(0))}
@@ -302,14 +309,14 @@ def test_a_booker_that_wakes_up_late_does_not_change_a_number(shop: Shop) -> Non
     shop.facts.store([raw_event("purchase", type="conversion", at=1, revenue="1", order="a")])
     second = shop.books()
 
-    def overtaken(point: str) -> None:
+    def overtaken(point: Seam) -> None:
         """While the first booker is about to commit, a second one takes over and commits two runs."""
-        if point == "before_commit":
+        if point is Seam.BEFORE_COMMIT:
             second.book()
             shop.facts.store([raw_event("purchase", type="conversion", at=2, revenue="2", order="b")])
             second.book()
 
-    late = shop.books(reached=overtaken).book()
+    late = shop.books(failpoint=overtaken).book()
     assert late is not None
     assert late.number == 1
     expected = {(PURCHASE.id, "USD"): (2, Decimal(3))}
@@ -325,11 +332,11 @@ def test_of_two_runs_with_one_number_only_one_counts(shop: Shop) -> None:
     shop.facts.store([raw_event("purchase", type="conversion", at=1, revenue="1", order="a")])
     second = shop.books()
 
-    def overtaken(point: str) -> None:
-        if point == "before_commit":
+    def overtaken(point: Seam) -> None:
+        if point is Seam.BEFORE_COMMIT:
             second.book()
 
-    shop.books(reached=overtaken).book()
+    shop.books(failpoint=overtaken).book()
     expected = {(PURCHASE.id, "USD"): (1, Decimal(1))}
     assert shop.client.query("SELECT count() FROM runs WHERE number = 1").result_rows == [(2,)]
     assert shop.booked().goals == expected
