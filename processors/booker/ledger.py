@@ -35,6 +35,7 @@ STATEMENTS: Final = {
         "fold_credits",
         "purge_goal_totals",
         "purge_source_totals",
+        "seal",
     )
 }
 
