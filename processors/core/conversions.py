@@ -4,7 +4,8 @@
 2. One order is one conversion for ever; an arrival is known by its conversion and its own event id.
 3. The conversion is *announced* with its first arrival that is a conversion; one that merely names an order is not.
 4. Each field of the conversion comes from the most trusted, then first, arrival that has it. Amount and currency travel
-   together. A time that is only the time of receipt counts as missing while another arrival states one.
+   together. A default amount, and a time that is only the time of receipt, count as missing while another arrival
+   states one.
    (The view ``conversions`` says the same in SQL; a property test compares the two.)
 """
 
@@ -41,6 +42,9 @@ def arrival_of(event: RawEvent, *, session_id: str, path: str) -> Arrival:
         fingerprint=event.fingerprint,
         revenue=event.revenue,
         currency=event.currency,
+        defaulted=event.defaulted,
+        goal_id=event.goal_id,
+        window_days=event.window_days,
         properties=event.properties,
     )
 
@@ -84,7 +88,8 @@ def merge(arrivals: Sequence[Arrival]) -> Merged:
     ranked = sorted(arrivals, key=lambda arrival: arrival.trust)  # stable: log order within a trust
     first = ranked[0]
     timed = next((arrival for arrival in ranked if arrival.timed), first)
-    paid = next((arrival for arrival in ranked if arrival.revenue is not None), None)
+    stated = sorted(ranked, key=lambda arrival: arrival.defaulted)
+    paid = next((arrival for arrival in stated if arrival.revenue is not None), None)
 
     def known(field: str) -> str:
         return next((value for arrival in ranked if (value := getattr(arrival, field))), "")
