@@ -24,7 +24,6 @@ from schemas.control import ALL_SCOPES, Link, LinkGoal, LinkGoalType
 from schemas.errors import HeadwaterError
 from schemas.settings import ClickHouseSettings, InvalidSettings, KafkaSettings, load
 
-
 SLUG: Final = "slug"
 
 
