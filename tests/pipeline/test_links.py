@@ -3,14 +3,21 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from harness import eventually
+from harness import Process, eventually
 
+from control.links import create_link_goal
+from control.log import ControlLog
+from control.projects import create_project
+from control.topics import ensure_topics
+from schemas.control import LinkGoal, LinkGoalType
+from schemas.settings import KafkaSettings, load
 from tests.pipeline.conftest import Project
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
@@ -249,6 +256,40 @@ def test_tracking_routes_refuse_what_is_not_theirs(project: Project) -> None:
     assert preflight.status_code == 204
     assert preflight.headers.get_list("access-control-allow-origin") == ["*"]
     assert "POST" in preflight.headers["access-control-allow-methods"]
+
+
+async def test_a_token_beyond_its_limit_is_told_when_to_come_back_and_a_limited_pixel_is_still_a_gif(
+    stack_env: dict[str, str], start_process: Callable[..., Process]
+) -> None:
+    limit = 5
+    kafka = load(KafkaSettings, stack_env)
+    await ensure_topics(kafka)
+    log = ControlLog(kafka, client_id="test")
+    await log.start()
+    try:
+        shop = await create_project(log, name="shop", now_ms=1)
+        goals = [
+            LinkGoal(id=name, project_id=shop.project.id, name=name, goal_type=LinkGoalType.PURCHASE)
+            for name in ("one", "other")
+        ]
+        token, other = [(await create_link_goal(log, goal)).text for goal in goals]
+    finally:
+        await log.stop()
+    environment = {**stack_env, "HEADWATER_TOKEN_REQUESTS_PER_MINUTE": str(limit)}
+    ingest = start_process("ingest", environment=environment)
+    url = f"http://127.0.0.1:{ingest.environment['HEADWATER_HTTP_PORT']}/api/conversions/track"
+    async with httpx.AsyncClient() as client:
+        for used in range(1, limit + 1):
+            answer = await client.post(f"{url}/{token}", json={"value": 1})
+            assert (answer.status_code, answer.headers["ratelimit-remaining"]) == (202, str(limit - used))
+        refused = await client.post(f"{url}/{token}", json={"value": 1})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited")
+        assert 0 < int(refused.headers["retry-after"]) <= 60
+        assert (refused.headers["ratelimit-limit"], refused.headers["ratelimit-remaining"]) == (str(limit), "0")
+        pixel = await client.get(f"{url}/{token}?value=1")
+        assert (pixel.status_code, len(pixel.content)) == (429, GIF_BYTES)
+        assert "retry-after" in pixel.headers
+        assert (await client.post(f"{url}/{other}", json={"value": 1})).status_code == 202
 
 
 def test_links_are_created_listed_changed_and_deleted(project: Project) -> None:
