@@ -3,22 +3,25 @@
 import csv
 import io
 import json
+import subprocess
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from harness import Process, eventually
+from harness import Process, eventually, python
 
 from control.links import create_link_goal
 from control.log import ControlLog
 from control.projects import create_project
 from control.topics import ensure_topics
+from deploy import demo_project
 from schemas.control import LinkGoal, LinkGoalType
 from schemas.settings import KafkaSettings, load
-from tests.pipeline.conftest import Project
+from tests.pipeline.conftest import Project, Stack
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
@@ -416,3 +419,24 @@ def test_a_link_with_utm_parameters_is_a_source_and_its_clicks_are_no_visits(pro
     stats = project.stack.sql(f"SELECT sum(conversions) AS n FROM v_source_stats WHERE project_id = '{project.id}'")
     assert Decimal(stats[0]["n"]) == 1
     eventually(lambda: all(stage["imbalance"] == 0 for stage in project.stack.ledger().values()), 30)
+
+
+def test_the_demo_projects_link_and_token_work_and_an_older_file_is_completed(stack: Stack) -> None:
+    path = Path(stack.environment["HEADWATER_DATA_DIR"]) / "demo.env"
+    command = python("-m", "deploy.demo_project")
+    first = demo_project.read(path)
+    older = {name: value for name, value in first.items() if name not in ("POSTBACK_TOKEN", "LINK_ID", "LINK_URL")}
+    path.write_text("".join(f"{name}={value}\n" for name, value in older.items()))
+    for _ in range(2):
+        subprocess.run(command, env=stack.environment, check=True, timeout=120)
+    completed = demo_project.read(path)
+    assert set(completed) == set(first)
+    assert {name: completed[name] for name in older} == older
+    for demo in (first, completed):
+        location = httpx.get(demo["LINK_URL"]).headers["location"]
+        assert "click_id=" in location
+        answer = httpx.post(f"{stack.url}/api/conversions/track/{demo['POSTBACK_TOKEN']}", json={"value": 1})
+        assert answer.status_code == 202
+        asked = {"params": {"link_id": demo["LINK_ID"]}, "headers": {"Authorization": f"Bearer {demo['SECRET_KEY']}"}}
+        analysed = httpx.get(f"{stack.url}/api/v1/analytics/conversions", **asked)
+        assert analysed.json()["link_id"] == int(demo["LINK_ID"])
