@@ -113,6 +113,10 @@ def test_a_postback_with_a_click_id_is_credited_to_its_link(project: Project) ->
     assert 0 <= found["time_to_convert"] < 60
     assert (found["by_day"][-1]["conversions"], len(found["by_day"])) == (1, 30)
     assert analytics(project, other)["conversions"] == 0
+    for table, name in (("links", made["slug"]), ("link_goals", "Q1 Sales")):
+        column = "slug" if table == "links" else "name"
+        rows = project.stack.sql(f"SELECT {column} FROM {table} FINAL WHERE project_id = '{project.id}'")
+        assert {column: name} in rows
     assert analytics(project)["conversions"] == 1
 
 
