@@ -46,4 +46,4 @@ test-all: $(INSTALLED)  ## The same with soaks and long runs
 	$(PY) -m pytest --cov
 
 bench: $(INSTALLED)  ## Events per CPU-second at the edge, drain rate of the events stage
-	$(PY) tests/bench/run.py
+	PYTHONPATH=.:tests $(PY) tests/bench/run.py

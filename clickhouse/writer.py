@@ -23,6 +23,7 @@ SETTINGS: Final = {
     "max_partitions_per_insert_block": "0",  # an import may span as many months as it likes
     "input_format_defaults_for_omitted_fields": "1",
     "input_format_null_as_default": "0",
+    "optimize_on_insert": "0",  # merging would sort the block once more, for rows that hardly ever repeat in it
     # A batch is one block, so each table gets one part of it.
     "max_insert_block_size": "4194304",
     "min_insert_block_size_rows": "4194304",

@@ -82,9 +82,9 @@ def _of_single(parsed: Parsed, failed: bool) -> Answer:
         answer = of_error(_not_acknowledged())
         return msgspec.structs.replace(answer, unavailable=1)
     if parsed.notices:
-        body = _encode({"status": "accepted", "event_id": item.event_id, "warnings": parsed.notices[0]})
+        body = _encode({"status": "accepted", **_ids(item, parsed), "warnings": parsed.notices[0]})
     else:
-        body = b'{"status":"accepted","event_id":"%b"}' % item.event_id.encode()
+        body = b'{"status":"accepted",%b}' % _written_ids(item, parsed)
     return Answer(202, body, accepted=1)
 
 
@@ -94,7 +94,7 @@ def _of_batch(parsed: Parsed, partitions: list[int], failed: Failed) -> Answer:
     for index, item in enumerate(parsed.items):
         if isinstance(item, RawEvent) and partitions[index] not in failed and index not in parsed.notices:
             counts[EdgeOutcome.ACCEPTED] += 1
-            results.append(b'{"index":%d,"status":"accepted","event_id":"%b"}' % (index, item.event_id.encode()))
+            results.append(b'{"index":%d,"status":"accepted",%b}' % (index, _written_ids(item, parsed)))
             continue
         result: dict[str, Any] = {"index": index}
         if isinstance(item, Refused):
@@ -102,10 +102,10 @@ def _of_batch(parsed: Parsed, partitions: list[int], failed: Failed) -> Answer:
             result |= {"status": outcome.value, **item.body()}
         elif partitions[index] in failed:
             outcome = EdgeOutcome.UNAVAILABLE
-            result |= {"status": outcome.value, "event_id": item.event_id}
+            result |= {"status": outcome.value, **_ids(item, parsed)}
         else:
             outcome = EdgeOutcome.ACCEPTED
-            result |= {"status": outcome.value, "event_id": item.event_id, "warnings": parsed.notices[index]}
+            result |= {"status": outcome.value, **_ids(item, parsed), "warnings": parsed.notices[index]}
         counts[outcome] += 1
         results.append(_encode(result))
 
@@ -123,6 +123,18 @@ def _of_batch(parsed: Parsed, partitions: list[int], failed: Failed) -> Answer:
         members.append(b'"error":' + _encode(summary))
     members.append(b'"results":[%b]' % b",".join(results))
     return Answer(status, b"{%b}" % b",".join(members), headers, accepted, rejected, unavailable)
+
+
+def _ids(item: RawEvent, parsed: Parsed) -> dict[str, str]:
+    ids = {"event_id": item.event_id}
+    return ids | {"conversion_id": item.conversion_id} if parsed.conversions else ids
+
+
+def _written_ids(item: RawEvent, parsed: Parsed) -> bytes:
+    """As :func:`_ids`, without an encoder: most answers hold nothing else. No id needs escaping."""
+    if parsed.conversions:
+        return b'"event_id":"%b","conversion_id":"%b"' % (item.event_id.encode(), item.conversion_id.encode())
+    return b'"event_id":"%b"' % item.event_id.encode()
 
 
 def _not_acknowledged() -> Unavailable:

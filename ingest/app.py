@@ -1,15 +1,17 @@
-"""The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events``; and ``links``.
+"""The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events`` and ``/conversions``;
+and those of ``links``.
 
 1. The key is checked before the body is read, the media type before it is inflated, its size while it is read.
 2. A body ends at the limit, with or without Content-Length, and within the time limit.
 3. Every answer carries CORS headers: a page must be able to read why its event was refused.
 4. Nothing of a request is logged: no key, no address, no payload.
+5. A conversion is an event: posted to ``/conversions`` it is the one that ``/events`` would have made of it.
 """
 
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 import uuid_utils
@@ -25,6 +27,7 @@ from ingest.inflate import inflate
 from ingest.metrics import IngestMetrics
 from ingest.producer import EventProducer, Failed
 from ingest.request import Limits, Parsed, Sender, parse
+from ingest.tracker import script
 from ingest.upload import BODY_LIMIT_S, Disconnected, Receive, read_body
 from ingest.visitor import client_address, fingerprint, partition
 from schemas.codec import encode
@@ -44,17 +47,31 @@ CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii")
 TRUST: Final = {KeyKind.PUBLIC: Trust.PUBLIC, KeyKind.SECRET: Trust.SECRET}
 
 
-def project_of(path: str) -> str | None:
-    """The project id in the path of a tracking route; None if it is none."""
+class Route(NamedTuple):
+    """What the path of a tracking route says."""
+
+    project_id: str
+    conversions: bool
+    """Takes conversions only, and answers with their ids."""
+
+
+def route_of(path: str) -> Route | None:
+    """The tracking route of a path; None if it is none."""
     parts = path.split("/")
-    if len(parts) == 5 and parts[1] == "v1" and parts[2] == "projects" and parts[4] == "events":
-        return parts[3] or None
+    if len(parts) == 5 and parts[1] == "v1" and parts[2] == "projects" and parts[3]:
+        match parts[4]:
+            case "events":
+                return Route(parts[3], False)
+            case "conversions":
+                return Route(parts[3], True)
     return None
 
 
 def handles(method: str, path: str) -> bool:
     """Whether this request is ingest's, on a port that it shares with the read API."""
-    return links.handles(path) or (method in ("POST", "OPTIONS") and project_of(path) is not None)
+    if path == script.PATH or links.handles(path):
+        return True
+    return method in ("POST", "OPTIONS") and route_of(path) is not None
 
 
 def create_app(
@@ -74,7 +91,7 @@ def create_app(
 
 
 class IngestApp:
-    """See the module. Serves ``/livez``, ``/readyz`` and ``/metrics`` of this process, too."""
+    """See the module. Serves the tracker, and ``/livez``, ``/readyz`` and ``/metrics`` of this process, too."""
 
     def __init__(
         self,
@@ -103,18 +120,22 @@ class IngestApp:
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served here")
         method, path = scope["method"], scope["path"]
-        project_id = project_of(path)
-        if project_id is not None and method == "POST":
-            await self._track(self._answer(project_id, scope, receive), send)
+        route = route_of(path)
+        if route is not None and method == "POST":
+            await self._track(self._answer(route, scope, receive), send)
         elif links.handles(path):
             await self._track(self._links.answer(scope, receive), send)
-        elif project_id is not None and method == "OPTIONS":
+        elif route is not None and method == "OPTIONS":
             self._metrics.requests[204].inc()
             await send({"type": "http.response.start", "status": 204, "headers": answers.PREFLIGHT})
             await send({"type": "http.response.body", "body": b""})
-        elif project_id is not None:
+        elif route is not None:
             refusal = answers.of_error(Refused(Reason.METHOD_NOT_ALLOWED, "POST events here"))
             await _send(send, refusal, [*answers.CORS, (b"allow", b"POST, OPTIONS")])
+        elif path == script.PATH:
+            served = script.page(method, dict(scope["headers"]))
+            await send({"type": "http.response.start", "status": served.status, "headers": served.headers})
+            await send({"type": "http.response.body", "body": served.body})
         elif path == "/livez":
             await _send(send, Answer(200, b'{"status":"alive"}'), [])
         elif path == "/readyz":
@@ -149,13 +170,13 @@ class IngestApp:
         metrics.requests[answer.status].inc()
         metrics.request_seconds.observe(time.perf_counter() - began)
 
-    async def _answer(self, project_id: str, scope: ASGIScope, receive: Receive) -> Answer:
+    async def _answer(self, route: Route, scope: ASGIScope, receive: Receive) -> Answer:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         token = headers.get(b"authorization", b"").decode("latin-1") or _public_key_in(scope["query_string"])
-        _, key = await authorize(self._log, token, project_id=project_id, scope=Scope.EVENTS_WRITE)
+        _, key = await authorize(self._log, token, project_id=route.project_id, scope=Scope.EVENTS_WRITE)
         body = await self._read_body(headers, receive)
-        parsed = parse(body, self._sender(project_id, TRUST[key.kind], headers, scope), self._limits)
-        return await self._write(project_id, parsed)
+        parsed = parse(body, self._sender(route, TRUST[key.kind], headers, scope), self._limits)
+        return await self._write(route.project_id, parsed)
 
     async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The body, inflated. Raises :class:`Refused` and :class:`Disconnected`."""
@@ -167,22 +188,23 @@ class IngestApp:
             body = inflate(body, coding, limit)
         return body
 
-    def _sender(self, project_id: str, trust: Trust, headers: dict[bytes, bytes], scope: ASGIScope) -> Sender:
+    def _sender(self, route: Route, trust: Trust, headers: dict[bytes, bytes], scope: ASGIScope) -> Sender:
         mark, bot = "", False
         if trust is Trust.PUBLIC:
             agent = headers.get(b"user-agent", b"").decode("latin-1")
             forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
             peer = scope["client"][0] if scope.get("client") else ""
             address = client_address(peer, forwarded, self._settings.trusted_proxy_hops)
-            mark, bot = fingerprint(self._secret, project_id, address, agent), is_bot(agent)
+            mark, bot = fingerprint(self._secret, route.project_id, address, agent), is_bot(agent)
         return Sender(
-            project_id=project_id,
+            project_id=route.project_id,
             trust=trust,
             received_at=time.time_ns() // 1_000_000,
             new_id=_new_id,
             idempotency_key=headers.get(b"idempotency-key", b"").decode("latin-1").strip(),
             fingerprint=mark,
             bot=bot,
+            conversions=route.conversions,
         )
 
     async def _write(self, project_id: str, parsed: Parsed) -> Answer:

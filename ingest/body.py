@@ -14,6 +14,9 @@ from msgspec import Raw
 
 from schemas.errors import Reason, Refused
 
+EVENT_FIELDS: Final = frozenset({"event_type", "event_name"})
+"""An object with one of these is an event, even if it has a field ``events``: then that is a field of its own."""
+
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 _decode_envelope = msgspec.json.Decoder(dict[str, Raw]).decode
 _scan = msgspec.json.Decoder(Raw).decode
@@ -64,7 +67,7 @@ def _split(body: bytes, max_events: int, lone_surrogate: bytes) -> Items:
         raise Refused(Reason.WRONG_TYPE, "the body must be an event, an array of events or an object with events")
     if b'"events"' in text:
         envelope = _decode_envelope(text)
-        if "events" in envelope and "event_type" not in envelope:
+        if "events" in envelope and not envelope.keys() & EVENT_FIELDS:
             try:
                 items = _decode_items(envelope["events"])
             except msgspec.ValidationError:

@@ -4,6 +4,8 @@
 2. The id of an event is, in this order: the client's own, the ``Idempotency-Key`` (in a batch with the item's bytes and
    its occurrence, so that re-sending a part dedupes), a new UUIDv7.
 3. What a browser's key sends is marked if it comes from a program, and may not be older than the limit.
+4. Where only conversions are taken the type goes without saying, another one is refused, and the name must be there:
+   it is part of the conversion's identity.
 """
 
 from collections.abc import Callable
@@ -28,6 +30,7 @@ from schemas.ids import batch_event_id, client_event_id, conversion_id
 from schemas.outcomes import Mark, Trust
 from schemas.settings import IngestSettings
 
+CONVERSION: Final = "conversion"
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 
@@ -63,6 +66,8 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
     """Empty for a server's traffic."""
     bot: bool = False
+    conversions: bool = False
+    """Sent to where only conversions are taken."""
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -72,6 +77,8 @@ class Parsed(msgspec.Struct, frozen=True):
     items: list[RawEvent | Refused]
     notices: dict[int, list[Notice]]
     """What the sender of the item at this index is warned of."""
+    conversions: bool = False
+    """Every item accepted is a conversion, whose id the sender is told."""
 
 
 def parse(body: bytes, sender: Sender, limits: Limits) -> Parsed:
@@ -80,7 +87,7 @@ def parse(body: bytes, sender: Sender, limits: Limits) -> Parsed:
         message = f"must have at most {fields.IDEMPOTENCY_KEY_MAX} characters"
         raise Refused(Reason.TOO_LONG, message, field="Idempotency-Key")
     found = split(body, max_events=limits.events)
-    parsed = Parsed(found.batch, [], {})
+    parsed = Parsed(found.batch, [], {}, sender.conversions)
     name = _Ids(sender, found.batch).name
     for index, raw in enumerate(found.items):
         item = bytes(raw)
@@ -137,7 +144,7 @@ def _event(
         client, moved = fields.read(item)
         notices += moved
 
-    event_type = client.event_type
+    event_type = _conversion_type(client) if sender.conversions else client.event_type
     if not event_type:
         raise Refused(Reason.MISSING_FIELD, "is required", field="event_type")
     event_name = client.event_name or ""
@@ -167,7 +174,7 @@ def _event(
 
     event_id = name(_client_id(client), item)
     conversion = ""
-    if order_id or event_type == "conversion":
+    if order_id or event_type == CONVERSION:
         # Parts of a name are joined by this character: within a part it could forge another order's name.
         for value, field in ((event_name, "event_name"), (order_id, "order_id")):
             if "\x1f" in value:
@@ -211,6 +218,15 @@ def _event(
         properties=properties,
         context=context,
     )
+
+
+def _conversion_type(client: ClientEvent) -> str:
+    if client.event_type and client.event_type != CONVERSION:
+        message = "must be conversion here; post other events to /events"
+        raise Refused(Reason.INVALID_VALUE, message, field="event_type")
+    if not client.event_name:
+        raise Refused(Reason.MISSING_FIELD, "is required", field="event_name")
+    return CONVERSION
 
 
 def _client_id(client: ClientEvent) -> str:

@@ -14,6 +14,7 @@ from clickhouse.api.access import key_of, project_of
 from clickhouse.api.docs import DocsPage, openapi_json
 from clickhouse.api.errors import HANDLERS
 from clickhouse.api.exact import ExactResponse
+from clickhouse.api.funnel import Funnels
 from clickhouse.api.goals import Goals
 from clickhouse.api.keys import Keys
 from clickhouse.api.link_analytics import LinkAnalytics
@@ -24,6 +25,7 @@ from clickhouse.api.operations import Operations, livez, metrics, readyz
 from clickhouse.api.projects import Projects
 from clickhouse.api.receipts import Receipts
 from clickhouse.api.reports import Reports
+from clickhouse.api.retention import Retention
 from clickhouse.api.stats import Stats
 from clickhouse.read import Reader
 from control.log import ControlLog
@@ -68,6 +70,8 @@ def create_app(settings: ApiSettings, registry: CollectorRegistry | None = None)
             Goals,
             Stats,
             Reports,
+            Funnels,
+            Retention,
             Receipts,
             Projects,
             Keys,

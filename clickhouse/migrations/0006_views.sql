@@ -154,30 +154,39 @@ COMMENT 'How far each stage is, by partition';
 
 CREATE VIEW IF NOT EXISTS v_ledger
 AS
+-- All counts come from one reading of the checkpoints, made before the facts are read: what is stored meanwhile lies
+-- beyond it, so the balance closes while events flow.
 WITH
-    (SELECT CAST((groupArray(concat(stage, ':', toString(kafka_partition))), groupArray(end_offset))
-                 AS Map(String, UInt64)) FROM newest_checkpoints) AS ceilings,
+    (SELECT groupArray((toString(stage), kafka_partition, end_offset, received, stored, duplicate, rejected,
+                        quarantined, erased, conflict)) FROM newest_checkpoints) AS snapshot,
+    CAST((arrayMap(c -> concat(c.1, ':', toString(c.2)), snapshot), arrayMap(c -> c.3, snapshot))
+         AS Map(String, UInt64)) AS ceilings,
     (SELECT CAST((groupArray(concat(stage, ':', toString(kafka_partition))), groupArray(sealed))
                  AS Map(String, UInt64)) FROM
         (SELECT stage, kafka_partition, max(seals.end_offset) AS sealed FROM seals GROUP BY stage, kafka_partition)
     ) AS floors
 SELECT
-    toString(c.stage) AS stage,
-    sum(c.received) AS received,
-    sum(c.stored) AS stored,
-    sum(c.duplicate) AS duplicate,
-    sum(c.rejected) AS rejected,
-    sum(c.quarantined) AS quarantined,
-    sum(c.erased) AS erased,
-    sum(c.conflict) AS conflict,
-    any(f.positions) AS open_positions,
-    any(f.gone) AS gone,
+    c.stage AS stage,
+    c.received AS received,
+    c.stored AS stored,
+    c.duplicate AS duplicate,
+    c.rejected AS rejected,
+    c.quarantined AS quarantined,
+    c.erased AS erased,
+    c.conflict AS conflict,
+    f.positions AS open_positions,
+    f.gone AS gone,
     toUInt64(
-        abs(toInt64(sum(c.received))
-            - toInt64(sum(c.stored + c.duplicate + c.rejected + c.quarantined + c.erased)))
-        + abs(toInt64(sum(c.stored)) - toInt64(any(s.stored)) - toInt64(any(f.positions)))
-        + any(f.gone)) AS imbalance
-FROM newest_checkpoints AS c
+        abs(toInt64(c.received) - toInt64(c.stored + c.duplicate + c.rejected + c.quarantined + c.erased))
+        + abs(toInt64(c.stored) - toInt64(s.stored) - toInt64(f.positions))
+        + f.gone) AS imbalance
+FROM
+(
+    SELECT one.1 AS stage, sum(one.4) AS received, sum(one.5) AS stored, sum(one.6) AS duplicate,
+           sum(one.7) AS rejected, sum(one.8) AS quarantined, sum(one.9) AS erased, sum(one.10) AS conflict
+    FROM (SELECT arrayJoin(snapshot) AS one)
+    GROUP BY stage
+) AS c
 LEFT JOIN
 (
     SELECT 'events' AS stage, count() AS positions,
@@ -194,9 +203,8 @@ LEFT JOIN
 LEFT JOIN
 (
     SELECT stage, sum(stored) AS stored
-    FROM (SELECT stage, kafka_partition, argMax(seals.stored, seals.end_offset) AS stored FROM seals
-          GROUP BY stage, kafka_partition)
+    FROM (SELECT toString(stage) AS stage, kafka_partition, argMax(seals.stored, seals.end_offset) AS stored
+          FROM seals GROUP BY stage, kafka_partition)
     GROUP BY stage
 ) AS s ON s.stage = c.stage
-GROUP BY c.stage
 COMMENT 'received = stored + duplicate + rejected + quarantined + erased, and stored = rows really there: imbalance is 0';

@@ -16,6 +16,8 @@ from schemas.outcomes import Stage
 from schemas.settings import BookerSettings
 
 MAX_LEVEL: Final = 3
+OPEN_HOURS: Final = 48
+"""The ledger proves these hours anew each time; what is older is sealed."""
 
 Confirm = Callable[[], bool]
 
@@ -63,7 +65,10 @@ class Books:
         return self._commit(head, run_id, goals, kind="book", offsets={**head.offsets, **until}, started=started)
 
     def sweep(self) -> Head:
-        """Compare all facts with all bookings, and book what differs: nothing, if no rule was broken."""
+        """Compare all facts with all bookings, and book what differs: nothing, if no rule was broken.
+
+        Then seal the counts of the days that are over.
+        """
         started = time.time()
         head = self.ledger.head()
         goals = self._current_goals(head)
@@ -74,7 +79,9 @@ class Books:
             self.ledger.run("goals", parameters | {"complete": True})
         self._book_history(parameters, goals)
         self._book_credits(parameters)
-        return self._commit(head, run_id, goals, kind="sweep", offsets=head.offsets, started=started)
+        swept = self._commit(head, run_id, goals, kind="sweep", offsets=head.offsets, started=started)
+        self.ledger.run("seal", {"open_hours": OPEN_HOURS})
+        return swept
 
     def fold(self) -> Head | None:
         """Replace the runs of a level by one that holds their sums, if there are enough of them."""

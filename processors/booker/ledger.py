@@ -36,6 +36,7 @@ STATEMENTS: Final = {
         "fold_credits",
         "purge_goal_totals",
         "purge_source_totals",
+        "seal",
     )
 }
 

@@ -28,7 +28,17 @@ TEXT: Final = {
     ".js",
     "",
 }
-NOT_OURS: Final = {".git", ".venv", ".headwater", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "lib"}
+NOT_OURS: Final = {
+    "node_modules",
+    ".git",
+    ".venv",
+    ".headwater",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".hypothesis",
+    "lib",
+}
 
 
 def files() -> list[Path]:

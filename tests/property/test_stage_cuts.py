@@ -198,7 +198,7 @@ def test_every_event_is_stored_repeated_or_set_aside(stream: list[list[bytes]]) 
 def test_arrivals_do_not_depend_on_where_batches_are_cut(stream: list[list[bytes]], cuts: list[int]) -> None:
     once = live(ConversionsStage(bad_run_max=10), stream, [])
     assert live(ConversionsStage(bad_run_max=10), stream, cuts) == once
-    announced = [line for line in once.lines]
+    announced = once.lines
     assert len(announced) == len({row["conversion_id"] for row in once.rows if row["is_conversion"]})
 
 

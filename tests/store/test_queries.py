@@ -11,9 +11,11 @@ import pytest
 
 from clickhouse import migrate
 from clickhouse.api import goal_fields, link_analytics, operations, receipts, stats
+from clickhouse.api.funnel import Walked
 from clickhouse.api.metrics import LedgerRow
 from clickhouse.api.rates import DayMoney
 from clickhouse.api.report_rows import Credited, GoalHits, Visits
+from clickhouse.api.retention import Returned
 from clickhouse.client import connect
 from clickhouse.read import Parameters, Ping, QueryRefused, Reader, query_text
 from schemas.errors import Invariant, Unavailable
@@ -56,6 +58,28 @@ EVERY: dict[str, tuple[type[msgspec.Struct], Parameters]] = {
     "goals_report": (GoalHits, {**CUT, "goal_ids": [ID], "model": "last_touch"}),
     "sources_report": (Credited, {**CUT, "model": "last_touch"}),
     "visits": (Visits, {**CUT, "by_source": True}),
+    "funnel": (
+        Walked,
+        {
+            **{name: value for name, value in CUT.items() if name not in ("interval", "time_zone")},
+            "window_ms": 1,
+            "types": ["conversion", "pageview"],
+            "match_types": ["exact", "regex"],
+            "match_values": ["", r"^/it's \d{1,2}$"],
+        },
+    ),
+    "retention": (
+        Returned,
+        {
+            "project_id": "p",
+            "goal_ids": [ID],
+            "first": "1900-01-01",
+            "last": "2299-12-25",
+            "weeks": 260,
+            "until_ms": 2 * 10**12,
+            "time_zone": "Asia/Kathmandu",
+        },
+    ),
     "receipt_event": (receipts._Event, {"project_id": "p", "event_ids": [ID]}),
     "receipt_conversion": (receipts._Conversion, {"project_id": "p", "conversion_id": ID}),
     "receipt_hits": (receipts._Hit, {"project_id": "p", "hit_id": ID}),

@@ -189,7 +189,12 @@ def test_programs_are_told_from_browsers(agent: str, bot: bool) -> None:
         ("POST", "/v1/projects//events", False),
         ("POST", "/v1/projects/p/events/", False),
         ("GET", "/v1/projects/p/events/e/receipt", False),
-        ("POST", "/v1/projects/p/conversions", False),
+        ("POST", "/v1/projects/p/conversions", True),
+        ("OPTIONS", "/v1/projects/p/conversions", True),
+        ("GET", "/v1/projects/p/conversions", False),
+        ("POST", "/v1/projects//conversions", False),
+        ("POST", "/v1/projects/p/conversions/c/refunds", False),
+        ("POST", "/v1/projects/p/goals", False),
         ("POST", "/v2/projects/p/events", False),
     ],
 )

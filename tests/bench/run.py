@@ -1,0 +1,28 @@
+"""``make bench``: the figures of this machine, one JSON document a line.
+
+1. ``ingest_bench``: events per CPU-second at the edge (single, batches of 100) beside a raw ASGI floor in the same run.
+2. ``drain_bench``: events a second from a full topic into ClickHouse through the events stage.
+3. ``latency_bench``: from the 202 to the fact and to the report, on a whole installation.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from harness import ROOT, base_environment
+
+BENCHES = ("ingest_bench", "drain_bench", "latency_bench")
+
+
+def main() -> int:
+    environment = base_environment() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    codes = []
+    for name in BENCHES:
+        print(f"# {name}", flush=True)
+        path = Path(__file__).parent / f"{name}.py"
+        codes.append(subprocess.run([sys.executable, str(path)], env=environment, cwd=ROOT).returncode)
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
