@@ -17,7 +17,7 @@ from schemas.errors import Invariant, Unavailable
 
 SETTINGS: Final = {
     "async_insert": "0",  # acknowledged means written
-    "insert_deduplicate": "0",  # a block that looks like an earlier one is not dropped: rows are idempotent by their key
+    "insert_deduplicate": "0",  # a block like an earlier one is stored, too: rows are idempotent by key
     "deduplicate_blocks_in_dependent_materialized_views": "0",
     "materialized_views_ignore_errors": "0",
     "max_partitions_per_insert_block": "0",  # an import may span as many months as it likes

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from clickhouse.client import connect
 from clickhouse.migrate import apply
@@ -24,7 +24,7 @@ from schemas.events import RawEvent
 from schemas.ids import conversion_id, partition_of
 from schemas.outcomes import Stage, Trust
 from schemas.settings import ClickHouseSettings, KafkaSettings, StageSettings, load
-from schemas.topics import EVENTS_RAW
+from schemas.topics import EVENTS_RAW, TOPICS
 
 PROJECT = "11111111-1111-4111-8111-111111111111"
 START = 1_760_000_000_000
@@ -136,10 +136,13 @@ class Installation:
 
     async def consumed(self, topic: str) -> list[Any]:
         """All records of a topic, by partition and offset."""
-        async with AIOKafkaConsumer(self.topic(topic), bootstrap_servers=self.kafka.kafka_bootstrap) as consumer:
-            partitions = list(consumer.assignment())
+        count = {declared.name: declared.partitions for declared in TOPICS}[topic] or self.kafka.partitions
+        partitions = [TopicPartition(self.topic(topic), number) for number in range(count)]
+        async with AIOKafkaConsumer(bootstrap_servers=self.kafka.kafka_bootstrap) as consumer:
+            consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            await consumer.seek_to_beginning(*partitions)
+            for partition in partitions:
+                consumer.seek(partition, 0)
             found: list[Any] = []
             while sum(ends.values()) > len(found):
                 for records in (await consumer.getmany(timeout_ms=200)).values():

@@ -123,13 +123,6 @@ def rows(connection: Connection, sql: str) -> list[list[str]]:
     return [line.split("\t") for line in data.decode().splitlines()]
 
 
-def set_parameters(connection: Connection, parameters: Mapping[str, str]) -> None:
-    """Parameters for a statement that the engine takes no parameters with (an INSERT with data)."""
-    if parameters:
-        with translated():
-            connection.query("SET " + ", ".join(f"{name('param_' + k)} = {literal(v)}" for k, v in parameters.items()))
-
-
 def literal(value: str) -> str:
     """The value as a string in SQL."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -11,7 +11,7 @@ from chdb.state.sqlitelike import Connection
 
 from clickhouse.embedded import formats
 from clickhouse.embedded.encodings import CHUNK, Input
-from clickhouse.embedded.engine import Engine, literal, set_parameters, translated
+from clickhouse.embedded.engine import Engine, literal, translated
 from clickhouse.embedded.errors import Code, ServerError, refuse
 from clickhouse.embedded.request import Request
 from clickhouse.embedded.settings import EmbeddedSettings
@@ -65,9 +65,8 @@ def execute(
         connection = stack.enter_context(engine.prepared(request))
         stack.enter_context(external_tables(connection, tables))
         if statement.kind is Kind.INSERT:
-            set_parameters(connection, request.parameters)
-            _insert(connection, statement, stream, summary)
-            chunks: Iterator[bytes | memoryview] = iter(())
+            text = stack.enter_context(_from_infile(statement, stream, settings.spool_dir))
+            chunks = _whole(connection, text, default, request, summary)
         elif statement.kind is Kind.INSERT_INPUT:
             text = stack.enter_context(_from_file(statement, stream, settings.spool_dir))
             chunks = _whole(connection, text, default, request, summary)
@@ -96,16 +95,6 @@ def _statement(stream: Input, limit: int) -> Statement:
     if statement.data_at >= 0:
         stream.unread(head[statement.data_at :])
     return statement
-
-
-def _insert(connection: Connection, statement: Statement, stream: Input, summary: Summary) -> None:
-    with translated(), connection.send_insert(statement.text, statement.format or formats.DEFAULT) as inserter:
-        for chunk in stream.chunks():
-            inserter.append(chunk)
-        result = inserter.finish()
-    summary.written_rows, summary.written_bytes = result.rows_written, result.bytes_written
-    summary.read_rows, summary.read_bytes = result.rows_written, result.bytes_written
-    summary.seconds = result.elapsed
 
 
 def _whole(
@@ -144,12 +133,28 @@ def _pieces(
 
 
 @contextmanager
-def _from_file(statement: Statement, stream: Input, spool_dir: Path) -> Iterator[str]:
-    """Write the data to a file, and read it where the statement says ``input(structure)``."""
-    assert statement.around_input is not None
-    before, structure, after = statement.around_input
+def _spooled(stream: Input, spool_dir: Path) -> Iterator[str]:
+    """The rest of the stream in a file; its name as a literal."""
     with tempfile.NamedTemporaryFile(dir=spool_dir, prefix="input-") as file:
         for chunk in stream.chunks():
             file.write(chunk)
         file.flush()
-        yield f"{before}file({literal(file.name)}, {literal(statement.format or '')}, {structure}){after}"
+        yield literal(file.name)
+
+
+@contextmanager
+def _from_infile(statement: Statement, stream: Input, spool_dir: Path) -> Iterator[str]:
+    """The INSERT with its data in a file. The engine's own insert stream would keep silent about errors of writing."""
+    assert statement.around_data is not None
+    before, settings = statement.around_data
+    with _spooled(stream, spool_dir) as file:
+        yield f"{before} FROM INFILE {file} COMPRESSION 'none' {settings} FORMAT {statement.format}"
+
+
+@contextmanager
+def _from_file(statement: Statement, stream: Input, spool_dir: Path) -> Iterator[str]:
+    """The INSERT .. SELECT with its data in a file, read where the statement says ``input(structure)``."""
+    assert statement.around_input is not None
+    before, structure, after = statement.around_input
+    with _spooled(stream, spool_dir) as file:
+        yield f"{before}file({file}, {literal(statement.format or '')}, {structure}){after}"

@@ -36,6 +36,8 @@ class Statement(msgspec.Struct, frozen=True):
     data_at: int = -1
     """Where in the stream the data begins; -1 if there is none."""
     has_totals: bool = False
+    around_data: tuple[str, str] | None = None
+    """Of INSERT: the text before the place of FROM INFILE, and what follows it: SETTINGS, or nothing."""
     around_input: tuple[str, str, str] | None = None
     """Of INSERT_INPUT: the text before ``input('structure')``, the structure's literal, the text after."""
 
@@ -138,22 +140,31 @@ def _query(head: bytes, first: _Token, tokens: Iterator[tuple[_Token, int]]) -> 
 def _insert(head: bytes, stream: str, tokens: Iterator[tuple[_Token, int]], *, whole: bool) -> Statement:
     selects = False
     structure: tuple[_Token, _Token, _Token] | None = None
+    settings_at: int | None = None
     recent = [_Token("word", "INSERT", 0, 0)] * 4
+
+    def with_data(end: int, format_name: str, data_at: int) -> Statement:
+        infile_at = end if settings_at is None else settings_at
+        around = _decoded(head[:infile_at]), _decoded(head[infile_at:end])
+        return Statement(Kind.INSERT, "".join(around), format_name, data_at, around_data=around)
+
     for token, depth in tokens:
         word, last = token.word, recent[-1]
         if last.text == ";":
             _refuse_second(token)
         if word == "SELECT":
             selects = True
+        elif depth == 0 and word == "SETTINGS" and settings_at is None and last.ends_expression:
+            settings_at = token.start
         elif word == "INFILE" and last.word == "FROM":
             raise refuse(Code.NOT_IMPLEMENTED, "FROM INFILE is for clients; send the data in the body.")
         elif token.text == ")" and recent[-2].text == "(" and recent[-3].word == "INPUT" and last.kind == "text":
             structure = (recent[-3], last, token)
         elif depth == 0 and word == "VALUES" and not selects and last.ends_expression:
-            return Statement(Kind.INSERT, _decoded(head[: token.start]), "Values", token.end)
+            return with_data(token.start, "Values", token.end)
         elif depth == 0 and token.kind == "word" and last.word == "FORMAT" and recent[-2].ends_expression:
             if not selects:
-                return Statement(Kind.INSERT, _decoded(head[: last.start]), token.text, _data_at(stream, token.end))
+                return with_data(last.start, token.text, _data_at(stream, token.end))
             if structure is not None:
                 call, literal, close = structure
                 parts = head[: call.start], head[literal.start : literal.end], head[close.end : last.start]

@@ -6,6 +6,7 @@
    and soon deleted; when exactly it is deleted changes no answer.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 BUCKET_BYTES: Final = 4
@@ -17,6 +18,7 @@ class Buckets:
     def __init__(self, prefix: bytes, width_ms: int) -> None:
         self.prefix = prefix
         self.width_ms = width_ms
+        self._heads: dict[int, bytes] = {}
 
     def of(self, at: int) -> int:
         """The bucket of a time (ms, not negative)."""
@@ -28,12 +30,20 @@ class Buckets:
 
     def key(self, bucket: int, tail: bytes) -> bytes:
         """The state key of ``tail`` in this bucket."""
-        return self.prefix + bucket.to_bytes(BUCKET_BYTES, "big") + tail
+        return self.head(bucket) + tail
 
-    def bucket_of(self, key: bytes) -> int:
-        """The bucket that a key of ours is in."""
-        return int.from_bytes(key[1 : 1 + BUCKET_BYTES], "big")
+    def head(self, bucket: int) -> bytes:
+        """What the keys of a bucket begin with. All heads are of one length and sort by bucket."""
+        head = self._heads.get(bucket)
+        if head is None:
+            head = self._heads[bucket] = self.prefix + bucket.to_bytes(BUCKET_BYTES, "big")
+        return head
 
     def dead_range(self, clock: int) -> tuple[bytes, bytes]:
         """Keys of dead buckets, first and beyond the last."""
-        return self.key(0, b""), self.key(self.first_live(clock), b"")
+        return self.head(0), self.head(self.first_live(clock))
+
+    def live(self, writes: Mapping[bytes, bytes], clock: int) -> dict[bytes, bytes]:
+        """Of writes under our prefix, those in live buckets."""
+        first = self.head(self.first_live(clock))
+        return {key: value for key, value in writes.items() if key >= first}

@@ -37,21 +37,19 @@ class Dedupe:
         self.window_ms = window_ms
         self.buckets = Buckets(PREFIX, window_ms)
 
-    def places(self, tail: bytes, received_at: int, oldest: int, newest: int) -> list[bytes]:
-        """Keys under which an event may have been seen, in the buckets that there are: ``oldest`` to ``newest``."""
+    def heads(self, received_at: int, oldest: int, newest: int) -> list[bytes]:
+        """Of keys under which an event may have been seen, in the buckets that there are: ``oldest`` to ``newest``."""
         bucket = received_at // self.window_ms
-        key = self.buckets.key
-        return [key(near, tail) for near in (bucket - 1, bucket, bucket + 1) if oldest <= near <= newest]
+        return [self.buckets.head(near) for near in (bucket - 1, bucket, bucket + 1) if oldest <= near <= newest]
 
     def find(self, seen: Mapping[bytes, Seen], places: list[bytes], received_at: int, clock: int) -> Seen | None:
-        """The event that this one repeats, if any."""
-        live = self.buckets.first_live(clock)
+        """The event that this one repeats, if any. ``places``: the keys, a head and the event's tail each."""
         for place in places:
             found = seen.get(place)
             if (
                 found is not None
                 and abs(received_at - found.received_at) <= self.window_ms
-                and self.buckets.bucket_of(place) >= live
+                and place >= self.buckets.head(self.buckets.first_live(clock))
             ):
                 return found
         return None

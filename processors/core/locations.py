@@ -24,6 +24,7 @@ class Location(NamedTuple):
 NOWHERE: Final = Location("", "", "")
 
 
+@lru_cache(maxsize=16_384)
 def locate(url: str) -> Location:
     """Split a URL as sent. Never fails: what is no URL is a path."""
     if not url:

@@ -69,7 +69,8 @@ class Session(msgspec.Struct, array_like=True):
 
     def unannounced(self, identities: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """Identities (kind, value) that are new to the session. Empty values are none."""
-        return [identity for identity in identities if identity[1] and identity not in self.identities]
+        known = self.identities
+        return [identity for identity in identities if identity[1] and identity not in known]
 
     def observe(self, at: int, order: bytes, touch: Source | None, announced: Sequence[tuple[str, str]]) -> None:
         """Take in a stored event: with its touch, if it is one, and the identities announced with it."""
@@ -89,11 +90,16 @@ def choose(sessions: Iterable[Session], at: int, limits: Limits) -> Session | No
     best: Session | None = None
     best_rank = (0, 0)
     for session in sessions:
-        gap = max(session.started_at - at, at - session.ended_at, 0)
-        span = max(session.ended_at, at) - min(session.started_at, at)
+        started_at, ended_at = session.started_at, session.ended_at
+        if at < started_at:
+            gap, span = started_at - at, ended_at - at
+        elif at > ended_at:
+            gap, span = at - ended_at, at - started_at
+        else:
+            gap, span = 0, ended_at - started_at
         if gap > limits.idle_ms or span > limits.longest_ms:
             continue
-        rank = (gap, session.started_at)
+        rank = (gap, started_at)
         if best is None or rank < best_rank:
             best, best_rank = session, rank
     return best

@@ -73,7 +73,17 @@ _PARAMETERS: Final = re.compile(rf"(?:^|&)({'|'.join((*_UTM, *CLICK_IDS))})=([^&
 
 def evidence(here: Location, referrer: str, stated: Campaign | None) -> tuple[Source | None, bool]:
     """The source that a pageview shows, None if it shows none; and whether that is campaign evidence."""
-    found = dict(reversed(_PARAMETERS.findall(here.query))) if here.query else {}  # of two, the first counts
+    if here.query or stated is not None:
+        campaign = _campaign(here, referrer, stated)
+        if campaign is not None:
+            return campaign, True
+    origin = _referred(here.host, referrer)
+    return (_source(*origin, "", "", ""), False) if origin else (None, False)
+
+
+def _campaign(here: Location, referrer: str, stated: Campaign | None) -> Source | None:
+    """What UTM parameters and click ids say."""
+    found = dict(reversed(_PARAMETERS.findall(here.query)))  # of two, the first counts
     utm = [unquote_plus(found[name]).strip() if name in found else "" for name in _UTM]
     if stated is not None and not any(utm[:3]):
         utm = [stated.source, stated.medium, stated.name, stated.term, stated.content]
@@ -81,12 +91,9 @@ def evidence(here: Location, referrer: str, stated: Campaign | None) -> tuple[So
     if any(utm[:3]):
         source, medium = network or _referred(here.host, referrer) or (NOT_SET, NOT_SET)
         if utm[0]:
-            medium = medium if network else NOT_SET
-        return _source(utm[0] or source, utm[1] or medium, *utm[2:]), True
-    if network is not None:
-        return _source(*network, *utm[2:]), True
-    origin = _referred(here.host, referrer)
-    return (_source(*origin, "", "", ""), False) if origin else (None, False)
+            medium = network[1] if network else NOT_SET
+        return _source(utm[0] or source, utm[1] or medium, *utm[2:])
+    return _source(*network, *utm[2:]) if network is not None else None
 
 
 @lru_cache(maxsize=16_384)
@@ -94,15 +101,11 @@ def _source(source: str, medium: str, campaign: str, term: str, content: str) ->
     return Source(source, medium, campaign, term, content, channel_of(source, medium, campaign))
 
 
+@lru_cache(maxsize=16_384)
 def _referred(host: str, referrer: str) -> tuple[str, str] | None:
     """Source and medium that a referrer shows on a page of ``host``."""
     origin = locate(referrer).host
-    return _origin(host, origin) if origin else None
-
-
-@lru_cache(maxsize=16_384)
-def _origin(host: str, origin: str) -> tuple[str, str] | None:
-    if never_a_source(origin) or site_of(origin) == site_of(host):
+    if not origin or never_a_source(origin) or site_of(origin) == site_of(host):
         return None
     site = known(origin)
     if site is not None:

@@ -85,14 +85,16 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is unty
         self._partitions: dict[TopicPartition, Partition] = {}
         self._halted: dict[TopicPartition, str] = {}
         self._trouble: str | None = None
+        self._unrestored: str | None = None
+        self._restore_at = 0.0
         self._restore_delay = BACKOFF_S
 
     def ready(self) -> str | None:
         """None if every partition of this process is being processed, else why not."""
         if self._halted:
             return f"{len(self._halted)} partitions are halted"
-        if self._trouble is not None:
-            return self._trouble
+        if self._trouble is not None or self._unrestored is not None:
+            return self._trouble or self._unrestored
         if not self._control.healthy:
             return "the control log cannot be read"
         if self._pending or not (self._partitions or self._stopping.is_set()):
@@ -163,14 +165,18 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is unty
     # --- restoring ---
 
     async def _restore_pending(self) -> None:
+        """Restore what was assigned; if a server is away, later, while the other partitions go on."""
+        if not self._pending or time.monotonic() < self._restore_at:
+            return
         for tp in sorted(self._pending):
             try:
                 await self._restore(tp)
             except (Unavailable, KafkaError, OSError) as error:
                 self._metrics.retries.labels("restore").inc()
-                self._trouble = f"a partition cannot be restored: {error}"
-                logger.warning("%s-%d: %s; tried again", tp.topic, tp.partition, error)
-                await self._pause(self._restore_delay)
+                if self._unrestored is None:
+                    logger.warning("%s-%d cannot be restored: %s; waiting", tp.topic, tp.partition, error)
+                self._unrestored = f"a partition cannot be restored: {error}"
+                self._restore_at = time.monotonic() + self._restore_delay
                 self._restore_delay = min(2 * self._restore_delay, BACKOFF_MAX_S)
                 return
             except IllegalStateError:  # revoked in the meantime
@@ -178,8 +184,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is unty
             except Invariant as error:
                 self._halt(tp, error)
             self._pending.discard(tp)
-            self._trouble = None
-            self._restore_delay = BACKOFF_S
+        self._unrestored = None
+        self._restore_delay = BACKOFF_S
 
     async def _restore(self, tp: TopicPartition) -> None:
         log = Log(

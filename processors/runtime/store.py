@@ -114,6 +114,8 @@ def _options() -> Options:
     options.set_block_based_table_factory(table)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(3)
+    options.set_memtable_whole_key_filtering(True)  # most look-ups are of keys that are not there
+    options.set_memtable_prefix_bloom_ratio(0.1)
     options.set_max_total_wal_size(4 * WRITE_BUFFER_BYTES)
     options.set_max_background_jobs(1)
     options.set_max_open_files(256)

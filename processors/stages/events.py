@@ -17,7 +17,7 @@ from processors.stages.lines import Line, Reader, Unreadable, check_storable, uu
 from processors.stages.result import Columns, Message, Record, Result
 from processors.stages.state import Overlay, State
 from processors.stages.totals import Totals
-from processors.stages.visits import Visits, tail_of
+from processors.stages.visits import Visits, visit_of
 from schemas.codec import decode_event, encode, version
 from schemas.events import RawEvent
 from schemas.outcomes import Quarantine, Stage
@@ -92,19 +92,19 @@ class EventsStage:
             bad_run_max=self._bad_run_max,
         )
         lines = reader.read(records)
-        dedupe, clock = self._dedupe, totals.clock
+        dedupe, clock, window = self._dedupe, totals.clock, self._dedupe.window_ms
 
         received = [line.event.received_at for line in lines]
         newest = dedupe.buckets.of(max(clock, *received, 0))
         oldest = dedupe.buckets.first_live(clock)
-        tails = [tail_of(line.event.project_id, "") + line.event_id for line in lines]
-        places = [dedupe.places(tail, at, oldest, newest) for tail, at in zip(tails, received, strict=True)]
+        tails = [_tail(line.event.project_id, line.event_id) for line in lines]
+        heads = {bucket: dedupe.heads(bucket * window, oldest, newest) for bucket in {at // window for at in received}}
+        places = [[head + tail for head in heads[at // window]] for tail, at in zip(tails, received, strict=True)]
         seen: Overlay[Seen] = Overlay(Seen.unpack, Seen.pack)
         seen.load(state, (place for some in places for place in some))
 
         visits_of = [
-            (bool(event.session_id), tail_of(event.project_id, event.session_id or event.visitor))
-            for event in (line.event for line in lines)
+            visit_of(event.project_id, event.visitor, event.session_id) for event in (line.event for line in lines)
         ]
         clocks = {clock // KNOWN_MS, *(at // KNOWN_MS for at in received if at > clock)}
         visits = Visits(self._limits, state, visits_of, clocks)
@@ -113,14 +113,15 @@ class EventsStage:
         kept: list[Line[RawEvent]] = []
         stamps: list[Stamp] = []
         messages: list[Message] = []
-        for line, tail, near, (_, visit) in zip(lines, tails, places, visits_of, strict=True):
+        for line, tail, near, visit in zip(lines, tails, places, visits_of, strict=True):
             event = line.event
             found = dedupe.find(seen, near, event.received_at, clock)
             if found is not None:
                 duplicate += 1
                 conflict += found.checksum != event.checksum
                 continue
-            clock = max(clock, event.received_at)
+            if event.received_at > clock:
+                clock = event.received_at
             place = dedupe.place(tail, event.received_at, clock)
             if place is not None:
                 seen.change(place, Seen(event.received_at, event.checksum))
@@ -158,22 +159,15 @@ class EventsStage:
     def rebuild(self, rows: Sequence[Stored], state: State, clock: int) -> tuple[dict[bytes, bytes], int]:
         """State writes for stored rows in log order, and the clock after them. ``state``: what earlier rows made."""
         seen: Overlay[Seen] = Overlay(Seen.unpack, Seen.pack)
-        tails = [tail_of(row.project_id, row.session_id if row.session_named else row.visitor) for row in rows]
+        places = [visit_of(row.project_id, row.visitor, row.session_id if row.session_named else "") for row in rows]
         clocks = {clock // KNOWN_MS, *(row.received_at // KNOWN_MS for row in rows if row.received_at > clock)}
-        visits = Visits(
-            self._limits,
-            state,
-            ((row.session_named, tail) for row, tail in zip(rows, tails, strict=True)),
-            clocks,
-        )
-        for row, tail in zip(rows, tails, strict=True):
+        visits = Visits(self._limits, state, places, clocks)
+        for row, visit in zip(rows, places, strict=True):
             clock = max(clock, row.received_at)
-            place = self._dedupe.place(tail_of(row.project_id, "") + row.event_id, row.received_at, clock)
+            place = self._dedupe.place(_tail(row.project_id, row.event_id), row.received_at, clock)
             if place is not None:
                 seen.change(place, Seen(row.received_at, row.checksum))
-            session = visits.recall(
-                row.session_named, tail, row.session_id, row.occurred_at, clock, opens=row.session_opens
-            )
+            session = visits.recall(visit, row.session_id, row.occurred_at, clock, opens=row.session_opens)
             if session is not None:
                 shown = (
                     Source(
@@ -203,10 +197,7 @@ class EventsStage:
             raise Unreadable(Quarantine.UNKNOWN_PROJECT, "no such project as of the record's control offset")
 
     def _writes(self, seen: Overlay[Seen], visits: Visits, clock: int) -> dict[bytes, bytes]:
-        live = self._dedupe.buckets.first_live(clock)
-        writes = {key: value for key, value in seen.writes().items() if self._dedupe.buckets.bucket_of(key) >= live}
-        writes.update(visits.writes(clock))
-        return writes
+        return {**self._dedupe.buckets.live(seen.writes(), clock), **visits.writes(clock)}
 
     def _dead(self, before: int, after: int) -> list[tuple[bytes, bytes]]:
         """Ranges that died in this batch, if any did."""
@@ -214,11 +205,16 @@ class EventsStage:
         return [found for found, was in zip(ranges, self.dead_ranges(before), strict=True) if found != was]
 
 
+def _tail(project_id: str, event_id: bytes) -> bytes:
+    """End of a key of dedupe: what must be equal for two events to be one."""
+    return project_id.encode() + event_id
+
+
 def _stamp(line: Line[RawEvent], visits: Visits, visit: bytes, clock: int) -> Stamp:
     event = line.event
     at = event.occurred_at
     here = locate(event.url)
-    session, opens = visits.join(event.project_id, event.visitor, event.session_id, visit, at, clock)
+    session, opens = visits.join(visit, event.project_id, event.visitor, event.session_id, at, clock)
     touch, shown = "", None
     order = order_of(line.event_id)
     if event.event_type == "pageview":

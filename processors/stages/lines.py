@@ -6,7 +6,7 @@
 4. So many unreadable lines in a row that something larger must be wrong halt the partition.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -68,31 +68,32 @@ class Reader(Generic[E]):
 
     def read(self, records: Sequence[Record]) -> list[Line[E]]:
         """The readable lines, in order. Raises :class:`Invariant` after too many unreadable ones in a row."""
-        return [line for record in records for line in self._record(record)]
-
-    def _record(self, record: Record) -> Iterator[Line[E]]:
-        value = record.value or b""
-        try:
-            stamp = stamped(record)
-        except Unreadable as error:
-            for index, raw in enumerate(lines(value)):
-                self._set_aside(record.offset, index, error, raw)
-            return
-        self.control_offset = max(self.control_offset, stamp)
         decode, check = self._decode, self._check
-        for index, raw in enumerate(lines(value)):
+        found: list[Line[E]] = []
+        for record in records:
+            offset = record.offset
+            raws = lines(record.value or b"")
             try:
-                event = decode(raw)
-                event_id = uuid_of(event.event_id)
-                check(event, stamp)
-                if index >= RECORD_MAX_LINES:
-                    raise Unreadable(Quarantine.UNDECODABLE, f"a record holds at most {RECORD_MAX_LINES} lines")
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unreadable) as error:
-                self._set_aside(record.offset, index, error, raw)
+                stamp = stamped(record)
+            except Unreadable as error:
+                for index, raw in enumerate(raws):
+                    self._set_aside(offset, index, error, raw)
                 continue
-            self.received += 1
-            self.bad_run = 0
-            yield Line(event, event_id, record.offset, index)
+            self.control_offset = max(self.control_offset, stamp)
+            for index, raw in enumerate(raws):
+                try:
+                    event = decode(raw)
+                    event_id = uuid_of(event.event_id)
+                    check(event, stamp)
+                    if index >= RECORD_MAX_LINES:
+                        raise Unreadable(Quarantine.UNDECODABLE, f"a record holds at most {RECORD_MAX_LINES} lines")
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unreadable) as error:
+                    self._set_aside(offset, index, error, raw)
+                    continue
+                self.bad_run = 0
+                found.append(Line(event, event_id, offset, index))
+        self.received += len(found)
+        return found
 
     def _set_aside(self, offset: int, index: int, error: Exception, raw: bytes) -> None:
         reason = error.reason if isinstance(error, Unreadable) else Quarantine.UNDECODABLE

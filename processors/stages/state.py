@@ -29,7 +29,8 @@ class Overlay(dict[bytes, V], Generic[V]):
         super().__init__()
         self._decode = decode
         self._encode = encode
-        self.changed: set[bytes] = set()
+        self.changed: dict[bytes, None] = {}
+        """A set in order: going through it touches memory in the order in which it was written."""
 
     def load(self, state: State, keys: Iterable[bytes]) -> None:
         """Read these keys, all at once."""
@@ -41,7 +42,7 @@ class Overlay(dict[bytes, V], Generic[V]):
 
     def change(self, key: bytes, value: V) -> None:
         self[key] = value
-        self.changed.add(key)
+        self.changed[key] = None
 
     def writes(self) -> dict[bytes, bytes]:
         """What to write, encoded."""

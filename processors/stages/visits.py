@@ -2,90 +2,98 @@
 
 from collections.abc import Iterable
 
-from processors.core.buckets import Buckets
-from processors.core.sessions import (
-    DERIVED,
-    KNOWN_MS,
-    NAMED,
-    Limits,
-    Session,
-    choose,
-    decode,
-    encode,
-    remember,
-)
+from processors.core.sessions import DERIVED, KNOWN_MS, NAMED, Limits, Session, choose, decode, encode, remember
 from processors.stages.state import Overlay, State
 from schemas.ids import session_id as derived_id
 
 
-def tail_of(project_id: str, name: str) -> bytes:
-    """End of a state key: a project, and a name within it."""
-    return f"{project_id}\0{name}".encode()
+def visit_of(project_id: str, visitor: str, named: str) -> bytes:
+    """Where an event's sessions are kept: by the client's session id if it gave one, else by visitor."""
+    return f"n{project_id}\0{named}".encode() if named else f"s{project_id}\0{visitor}".encode()
+
+
+class _Slot:
+    """The sessions at one place: those opened in the clock's bucket, and in the one before."""
+
+    __slots__ = ("bucket", "newer", "newer_key", "older", "older_key")
+
+    def __init__(self, visit: bytes, bucket: int, known: Overlay[list[Session]]) -> None:
+        buckets = NAMED if visit[:1] == NAMED.prefix else DERIVED
+        self.bucket = bucket
+        self.newer_key = buckets.key(bucket, visit[1:])
+        self.older_key = buckets.key(bucket - 1, visit[1:]) if bucket else b""
+        self.newer = known.get(self.newer_key, [])
+        self.older = known.get(self.older_key, [])
 
 
 class Visits:
     """The sessions that a batch may meet, loaded at once."""
 
-    def __init__(self, limits: Limits, state: State, visits: Iterable[tuple[bool, bytes]], clocks: set[int]) -> None:
-        """``visits``: (the client named the session, tail of its key). ``clocks``: buckets the clock may be in."""
+    def __init__(self, limits: Limits, state: State, visits: Iterable[bytes], clocks: set[int]) -> None:
+        """``visits``: places of :func:`visit_of`. ``clocks``: buckets that the clock may be in."""
         self._limits = limits
         self._known: Overlay[list[Session]] = Overlay(decode, encode)
+        self._slots: dict[bytes, _Slot] = {}
         near = sorted({bucket for clock in clocks for bucket in (clock - 1, clock) if bucket >= 0})
         self._known.load(
             state,
-            ((NAMED if named else DERIVED).key(bucket, tail) for named, tail in visits for bucket in near),
+            (
+                (NAMED if visit[:1] == NAMED.prefix else DERIVED).key(bucket, visit[1:])
+                for visit in dict.fromkeys(visits)
+                for bucket in near
+            ),
         )
 
-    def join(self, project_id: str, visitor: str, named: str, tail: bytes, at: int, clock: int) -> tuple[Session, bool]:
+    def join(
+        self, visit: bytes, project_id: str, visitor: str, named: str, at: int, clock: int
+    ) -> tuple[Session, bool]:
         """The session of an event, and whether it was opened for it. ``named``: the client's session id, or empty."""
-        buckets = NAMED if named else DERIVED
-        older, newer = self._lists(buckets, tail, clock)
+        slot = self._slot(visit, clock)
+        newer, older = slot.newer, slot.older
         session: Session | None = None
         if named:
             session = next(iter(newer or older), None)
-        elif older or newer:
-            session = choose([*older, *newer], at, self._limits)
+        elif newer or older:
+            session = choose([*older, *newer] if older else newer, at, self._limits)
         if session is None:
             session = Session(named or derived_id(project_id, visitor, at), at, at)
-            self._open(buckets, tail, clock, session)
+            self._open(slot, session)
             return session, True
-        self._touch(buckets, tail, clock, session)
+        self._extend(slot, session)
         return session, False
 
-    def recall(self, named: bool, tail: bytes, session_id: str, at: int, clock: int, *, opens: bool) -> Session | None:
+    def recall(self, visit: bytes, session_id: str, at: int, clock: int, *, opens: bool) -> Session | None:
         """The session that a stored event joined or opened; None if that is forgotten by now."""
-        buckets = NAMED if named else DERIVED
+        slot = self._slot(visit, clock)
         if opens:
             session = Session(session_id, at, at)
-            self._open(buckets, tail, clock, session)
+            self._open(slot, session)
             return session
-        older, newer = self._lists(buckets, tail, clock)
-        for known in (*newer, *older):
+        for known in (*slot.newer, *slot.older):
             if known.id == session_id:
-                self._touch(buckets, tail, clock, known)
+                self._extend(slot, known)
                 return known
         return None
 
     def writes(self, clock: int) -> dict[bytes, bytes]:
         """What to write at the end of the batch, at its clock."""
-        live = NAMED.first_live(clock)
-        return {key: value for key, value in self._known.writes().items() if NAMED.bucket_of(key) >= live}
+        writes = self._known.writes()
+        named = {key: value for key, value in writes.items() if key[:1] == NAMED.prefix}
+        derived = {key: value for key, value in writes.items() if key[:1] == DERIVED.prefix}
+        return {**NAMED.live(named, clock), **DERIVED.live(derived, clock)}
 
-    def _lists(self, buckets: Buckets, tail: bytes, clock: int) -> tuple[list[Session], list[Session]]:
-        """The sessions opened in the bucket before the clock's, and in the clock's."""
+    def _slot(self, visit: bytes, clock: int) -> _Slot:
         bucket = clock // KNOWN_MS
-        older = self._known.get(buckets.key(bucket - 1, tail), []) if bucket else []
-        return older, self._known.get(buckets.key(bucket, tail), [])
+        slot = self._slots.get(visit)
+        if slot is None or slot.bucket != bucket:
+            slot = self._slots[visit] = _Slot(visit, bucket, self._known)
+        return slot
 
-    def _open(self, buckets: Buckets, tail: bytes, clock: int, session: Session) -> None:
-        key = buckets.key(clock // KNOWN_MS, tail)
-        sessions = self._known.get(key, [])
-        remember(sessions, session)
-        self._known.change(key, sessions)
+    def _open(self, slot: _Slot, session: Session) -> None:
+        remember(slot.newer, session)
+        self._known.change(slot.newer_key, slot.newer)
 
-    def _touch(self, buckets: Buckets, tail: bytes, clock: int, session: Session) -> None:
+    def _extend(self, slot: _Slot, session: Session) -> None:
         """Note that the session's list has changed. It stays in the bucket in which it was opened."""
-        key = buckets.key(clock // KNOWN_MS, tail)
-        if not any(known is session for known in self._known.get(key, ())):
-            key = buckets.key(clock // KNOWN_MS - 1, tail)
-        self._known.changed.add(key)
+        here = not slot.older or any(known is session for known in slot.newer)
+        self._known.changed[slot.newer_key if here else slot.older_key] = None

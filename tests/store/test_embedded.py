@@ -22,7 +22,7 @@ import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_connect.driver.external import ExternalData
-from harness import Process, base_environment, free_port, python
+from harness import Process, base_environment, free_port, python, run_sql
 
 Table = Callable[[str], str]
 
@@ -484,3 +484,23 @@ def test_an_unknown_path_or_user_is_refused(http: httpx.Client) -> None:
     assert http.get("/nothing").status_code == 404
     response = http.post("/", content="SELECT 1", auth=("nobody", ""))
     assert (response.status_code, response.headers["x-clickhouse-exception-code"]) == (403, "516")
+
+
+@pytest.mark.parametrize("settings", ["", " SETTINGS async_insert = 0"])
+def test_a_row_that_cannot_be_written_is_an_error_and_not_an_acknowledgement(
+    clickhouse_url: str, settings: str
+) -> None:
+    run_sql(clickhouse_url, "CREATE TABLE few (n UInt8, CONSTRAINT small CHECK n < 10) ENGINE = MergeTree ORDER BY n")
+    run_sql(clickhouse_url, f'INSERT INTO few (n){settings} FORMAT JSONEachRow {{"n": 5}}')
+    with pytest.raises(AssertionError, match="small"):
+        run_sql(clickhouse_url, f'INSERT INTO few (n){settings} FORMAT JSONEachRow {{"n": 11}}')
+    assert run_sql(clickhouse_url, "SELECT n FROM few") == "5\n"
+
+
+def test_an_insert_whose_view_fails_is_an_error(clickhouse_url: str) -> None:
+    run_sql(clickhouse_url, "CREATE TABLE facts (n Int64) ENGINE = MergeTree ORDER BY n")
+    run_sql(clickhouse_url, "CREATE TABLE halves (n Int64) ENGINE = MergeTree ORDER BY n")
+    run_sql(clickhouse_url, "CREATE MATERIALIZED VIEW v TO halves AS SELECT intDiv(n, n - 1) AS n FROM facts")
+    run_sql(clickhouse_url, "INSERT INTO facts VALUES (3)")
+    with pytest.raises(AssertionError, match="ILLEGAL_DIVISION"):
+        run_sql(clickhouse_url, "INSERT INTO facts VALUES (1)")

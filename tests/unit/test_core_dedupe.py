@@ -20,7 +20,7 @@ def kept(times: list[int]) -> list[int]:
     stored = []
     for at in times:
         newest = max(clock, at) // WINDOW
-        places = DEDUPE.places(b"e", at, DEDUPE.buckets.first_live(clock), newest)
+        places = [head + b"e" for head in DEDUPE.heads(at, DEDUPE.buckets.first_live(clock), newest)]
         if DEDUPE.find(seen, places, at, clock) is None:
             clock = max(clock, at)
             stored.append(at)
@@ -57,7 +57,7 @@ def test_what_is_received_in_a_dead_bucket_is_stored_and_not_remembered() -> Non
 
 def test_a_dead_bucket_is_not_looked_up_even_if_it_is_still_there() -> None:
     seen = {DEDUPE.buckets.key(0, b"e"): Seen(900, 0)}
-    places = DEDUPE.places(b"e", 950, 0, 9)
+    places = [head + b"e" for head in DEDUPE.heads(950, 0, 9)]
     assert DEDUPE.find(seen, places, 950, 1500) == Seen(900, 0)
     assert DEDUPE.find(seen, places, 950, 2000) is None
 
@@ -80,4 +80,5 @@ def test_a_bucket_lives_while_the_clock_is_in_it_or_in_the_next() -> None:
     assert buckets.of(29) == 2
     begin, end = buckets.dead_range(29)
     assert begin <= buckets.key(0, b"\xff" * 9) < end <= buckets.key(1, b"")
-    assert buckets.bucket_of(buckets.key(7, b"tail")) == 7
+    writes = {buckets.key(bucket, b"tail"): b"" for bucket in range(4)}
+    assert list(buckets.live(writes, 29)) == [buckets.key(1, b"tail"), buckets.key(2, b"tail"), buckets.key(3, b"tail")]
