@@ -1,4 +1,4 @@
-"""The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events``.
+"""The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events``; and S3's conversions.
 
 1. The key is checked before the body is read, the media type before it is inflated, its size while it is read.
 2. A body ends at the limit, with or without Content-Length, and within the time limit.
@@ -8,17 +8,19 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+import msgspec
 import uuid_utils
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from control.auth import authorize
+from control.contacts import Contacts
 from control.keys import PREFIX
 from control.log import ControlLog
-from ingest import answers
+from ingest import answers, contact_conversions
 from ingest.answers import Answer
 from ingest.bots import is_bot
 from ingest.inflate import inflate
@@ -54,6 +56,8 @@ def project_of(path: str) -> str | None:
 
 def handles(method: str, path: str) -> bool:
     """Whether this request is ingest's, on a port that it shares with the read API."""
+    if path == contact_conversions.PATH:
+        return method == "POST"
     return method in ("POST", "OPTIONS") and project_of(path) is not None
 
 
@@ -68,7 +72,7 @@ def create_app(
 ) -> "IngestApp":
     """The application. Whoever calls this starts and stops ``log`` and ``producer``.
 
-    ``secret``: of the keyed hashes, at most 64 bytes.
+    ``secret``: of the keyed hashes and of projects' keys, at most 64 bytes.
     """
     return IngestApp(settings, log, producer, metrics, secret, body_limit_s)
 
@@ -92,6 +96,7 @@ class IngestApp:
         self._metrics = metrics
         self._secret = secret
         self._body_limit_s = body_limit_s
+        self._contacts = Contacts(secret)
 
     @property
     def ready(self) -> bool:
@@ -104,7 +109,9 @@ class IngestApp:
         method, path = scope["method"], scope["path"]
         project_id = project_of(path)
         if project_id is not None and method == "POST":
-            await self._track(project_id, scope, receive, send)
+            await self._track(self._answer(project_id, scope, receive), send)
+        elif path == contact_conversions.PATH and method == "POST":
+            await self._track(self._convert(scope, receive), send)
         elif project_id is not None and method == "OPTIONS":
             self._metrics.requests[204].inc()
             await send({"type": "http.response.start", "status": 204, "headers": answers.PREFLIGHT})
@@ -123,11 +130,11 @@ class IngestApp:
         else:
             await _send(send, answers.of_error(Refused(Reason.NOT_FOUND, "no such page")), [])
 
-    async def _track(self, project_id: str, scope: ASGIScope, receive: Receive, send: Send) -> None:
+    async def _track(self, answering: Coroutine[Any, Any, Answer], send: Send) -> None:
         metrics = self._metrics
         began = time.perf_counter()
         try:
-            answer = await self._answer(project_id, scope, receive)
+            answer = await answering
         except Disconnected:
             metrics.requests[499].inc()
             return
@@ -150,14 +157,29 @@ class IngestApp:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         token = headers.get(b"authorization", b"").decode("latin-1") or _public_key_in(scope["query_string"])
         _, key = await authorize(self._log, token, project_id=project_id, scope=Scope.EVENTS_WRITE)
+        body = await self._read_body(headers, receive)
+        parsed = parse(body, self._sender(project_id, TRUST[key.kind], headers, scope), self._limits)
+        return await self._write(project_id, parsed)
+
+    async def _convert(self, scope: ASGIScope, receive: Receive) -> Answer:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        token = headers.get(b"authorization", b"").decode("latin-1")
+        project, key = await authorize(self._log, token, scope=Scope.CONVERSIONS_WRITE)
+        body = await self._read_body(headers, receive)
+        sender = self._sender(project.id, TRUST[key.kind], headers, scope)
+        accepted = contact_conversions.read(body, sender, self._limits, self._contacts)
+        answer = await self._write(project.id, Parsed(False, [accepted.event], {}))
+        return msgspec.structs.replace(answer, status=201, body=accepted.body) if answer.accepted else answer
+
+    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """The body, inflated. Raises :class:`Refused` and :class:`Disconnected`."""
         _check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
         coding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
         limit = self._settings.request_max_bytes
         body = await read_body(receive, headers.get(b"content-length", b""), limit, self._body_limit_s)
         if coding:
             body = inflate(body, coding, limit)
-        parsed = parse(body, self._sender(project_id, TRUST[key.kind], headers, scope), self._limits)
-        return await self._write(project_id, parsed)
+        return body
 
     def _sender(self, project_id: str, trust: Trust, headers: dict[bytes, bytes], scope: ASGIScope) -> Sender:
         mark, bot = "", False

@@ -111,7 +111,27 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="r
     rate: str
 
 
-Body = Project | Key | Goal | Rate
+class Campaign(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="campaign"):
+    """An e-mail campaign (seed S3), named by a client."""
+
+    id: str
+    """:func:`mailing_key`"""
+    project_id: str
+    name: str
+    created_at: int = 0
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="flow"):
+    """An automated series of e-mails (seed S3), named by a client."""
+
+    id: str
+    """:func:`mailing_key`"""
+    project_id: str
+    name: str
+    created_at: int = 0
+
+
+Body = Project | Key | Goal | Rate | Campaign | Flow
 
 
 class ControlRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,7 +202,7 @@ class ControlView:
             case Goal():
                 self.goals_by_project.setdefault(body.project_id, {})[body.id] = body
             case _:
-                pass  # a rate is found by its id only
+                pass  # the others are found by their id only
 
     def _unindex(self, body: Body) -> None:
         """Forget the body that is replaced: what it was found by may not be what its successor is found by."""
@@ -194,7 +214,7 @@ class ControlView:
             case Goal():
                 self.goals_by_project[body.project_id].pop(body.id, None)
             case _:
-                pass  # a rate is found by its id only
+                pass  # the others are found by their id only
 
     def entry(self, kind: type[msgspec.Struct], id: str) -> Entry | None:
         """The object's current state, also if it was deleted."""
@@ -217,6 +237,11 @@ class ControlView:
 
     def goal(self, project_id: str, goal_id: str) -> Goal | None:
         return self.goals_by_project.get(project_id, {}).get(goal_id)
+
+
+def mailing_key(project_id: str, id: str) -> str:
+    """Id of the record of a project's campaign or flow: clients choose ids, and two projects may choose the same."""
+    return f"{project_id}/{id}"
 
 
 def digest(text: str) -> str:

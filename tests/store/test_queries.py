@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from clickhouse import migrate
-from clickhouse.api import goal_fields, operations, receipts, stats
+from clickhouse.api import contact_conversions, goal_fields, operations, receipts, stats
 from clickhouse.api.metrics import LedgerRow
 from clickhouse.api.rates import DayMoney
 from clickhouse.api.report_rows import Credited, GoalHits, Visits
@@ -36,6 +36,11 @@ EVERY: dict[str, tuple[type[msgspec.Struct], Parameters]] = {
     "goal_money": (DayMoney, {**SPAN, "goal_id": ID}),
     "goals_report": (GoalHits, {**CUT, "goal_ids": [ID], "model": "last_touch"}),
     "sources_report": (Credited, {**CUT, "model": "last_touch"}),
+    "mailing_page": (
+        contact_conversions._Page,
+        {"project_id": "p", "kind": "", "contact_id": "", "campaign_id": "'", "skip": 0, "page": 1000},
+    ),
+    "mailing_conversions": (contact_conversions._Row, {"project_id": "p", "ids": [ID]}),
     "visits": (Visits, {**CUT, "by_source": True}),
     "receipt_event": (receipts._Event, {"project_id": "p", "event_ids": [ID]}),
     "receipt_conversion": (receipts._Conversion, {"project_id": "p", "conversion_id": ID}),
