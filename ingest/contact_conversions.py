@@ -9,7 +9,6 @@
 """
 
 import unicodedata
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -27,6 +26,7 @@ from ingest.request import Limits, Sender
 from schemas.errors import Reason, Refused
 from schemas.events import EMPTY_OBJECT, RawEvent
 from schemas.ids import batch_event_id, client_event_id, conversion_id
+from schemas.instants import written
 from schemas.mailing import (
     CURRENCY,
     WINDOW_DAYS,
@@ -41,7 +41,6 @@ from schemas.mailing import (
 PATH: Final = "/api/v1/conversions"
 EMAIL_MAX: Final = 254
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -122,8 +121,7 @@ def _conversion(item: bytes, given: dict[str, Raw], sender: Sender, limits: Limi
 
 def _answer(event: RawEvent) -> dict[str, Any]:
     mailing = event.mailing
-    at = _EPOCH + timedelta(milliseconds=event.received_at)
-    instant = at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    instant = written(event.received_at)
     return {
         "status": "accepted",
         "receipt": f"/v1/projects/{event.project_id}/events/{event.event_id}/receipt",

@@ -4,7 +4,6 @@ Newest first, by time of conversion. ``total`` and the page come from one read, 
 between two requests moves the pages after it by as much: a page is a cut of the list as it is when it is asked for.
 """
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -13,13 +12,14 @@ from litestar.params import FromQuery, QueryParameter
 from msgspec import Raw, Struct
 
 from clickhouse.api.access import guard, needs
-from clickhouse.api.answers import REFUSALS, instant
+from clickhouse.api.answers import REFUSALS
 from clickhouse.api.exact import money
 from clickhouse.api.given import GivenContacts, GivenLog, GivenProject, GivenReader
 from clickhouse.api.mailings import name_of
 from control.contacts import Contacts
 from schemas.control import Campaign, ControlView, Flow, Project, Scope
 from schemas.errors import Reason, Refused
+from schemas.instants import written
 from schemas.mailing import WINDOW_DAYS, AttributionModel, ConversionType, Named, id_of
 
 PAGE: Final = 100
@@ -58,8 +58,8 @@ class ContactConversion(Struct, frozen=True, kw_only=True):
     attribution_model: str
     attribution_window: int
     metadata: Raw
-    converted_at: datetime
-    created_at: datetime
+    converted_at: str
+    created_at: str
 
 
 class Pagination(Struct, frozen=True, kw_only=True):
@@ -158,8 +158,8 @@ def _shown(row: _Row, project: Project, view: ControlView, contacts: Contacts) -
         attribution_model=row.attribution_model or AttributionModel.LAST_TOUCH.value,
         attribution_window=row.attribution_window_days or WINDOW_DAYS,
         metadata=Raw(row.metadata.encode()),
-        converted_at=instant(row.converted_ms),
-        created_at=instant(row.received_ms),
+        converted_at=written(row.converted_ms),
+        created_at=written(row.received_ms),
     )
 
 
