@@ -1,10 +1,17 @@
 -- 0008_mailing
+-- Needs   : of 0007 only columns, which are named here again: the view below takes the place of both earlier ones
 -- Purpose : what seed S3's conversions add to an arrival: contact, campaign, flow, and how they are to be attributed.
 --           Money whose currency is only a default counts as missing beside equally trusted money with a stated one,
 --           and so do empty properties
 -- Grain   : as in 0003
 -- Undo    : the view of 0003; ALTER TABLE conversion_arrivals DROP COLUMN .. for each column below
 ALTER TABLE conversion_arrivals
+    ADD COLUMN IF NOT EXISTS defaulted Bool DEFAULT false
+        COMMENT 'Revenue is the default of the goal: counts as missing while another arrival states an amount',
+    ADD COLUMN IF NOT EXISTS goal_id String DEFAULT ''
+        COMMENT 'Link goal whose token reported this, else empty',
+    ADD COLUMN IF NOT EXISTS window_days UInt16 DEFAULT 0
+        COMMENT 'Attribution window of that goal; 0: the lookback of the project',
     ADD COLUMN IF NOT EXISTS currency_defaulted Bool COMMENT 'The client stated no currency: it is the default' AFTER currency,
     ADD COLUMN IF NOT EXISTS contact_id String COMMENT 'Contact (seed S3): UUID, empty if none' AFTER currency_defaulted,
     ADD COLUMN IF NOT EXISTS sealed_email String CODEC(ZSTD(1)) COMMENT 'Address of the contact, encrypted with the project''s key' AFTER contact_id,
@@ -33,6 +40,9 @@ AS SELECT
     argMinIf(a.currency, money_rank, a.revenue IS NOT NULL) AS currency,
     if(countIf(a.properties != '{}') > 0, argMinIf(a.properties, rank, a.properties != '{}'), '{}') AS properties,
     count() AS arrivals,
+    argMinIf(a.fingerprint, rank, a.fingerprint != '') AS fingerprint,
+    argMinIf(a.goal_id, rank, a.goal_id != '') AS goal_id,
+    argMinIf(a.window_days, rank, a.window_days != 0) AS window_days,
     argMinIf(a.contact_id, rank, a.contact_id != '') AS contact_id,
     argMinIf(a.campaign_id, rank, a.campaign_id != '') AS campaign_id,
     argMinIf(a.flow_id, rank, a.flow_id != '') AS flow_id,
@@ -43,7 +53,7 @@ FROM
 (
     SELECT *,
            (trust, kafka_offset, kafka_index) AS rank,
-           (trust, currency_defaulted, kafka_offset, kafka_index) AS money_rank
+           (defaulted, trust, currency_defaulted, kafka_offset, kafka_index) AS money_rank
     FROM conversion_arrivals FINAL
 ) AS a
 GROUP BY project_id, conversion_id
