@@ -1,4 +1,4 @@
-"""The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events``; and S3's conversions.
+"""The tracking routes: ``POST`` and ``OPTIONS /v1/projects/{id}/events``; ``links``; S3's conversions.
 
 1. The key is checked before the body is read, the media type before it is inflated, its size while it is read.
 2. A body ends at the limit, with or without Content-Length, and within the time limit.
@@ -20,7 +20,7 @@ from control.auth import authorize
 from control.contacts import Contacts
 from control.keys import PREFIX
 from control.log import ControlLog
-from ingest import answers, contact_conversions
+from ingest import answers, contact_conversions, links
 from ingest.answers import Answer
 from ingest.bots import is_bot
 from ingest.inflate import inflate
@@ -58,7 +58,7 @@ def handles(method: str, path: str) -> bool:
     """Whether this request is ingest's, on a port that it shares with the read API."""
     if path == contact_conversions.PATH:
         return method == "POST"
-    return method in ("POST", "OPTIONS") and project_of(path) is not None
+    return links.handles(path) or (method in ("POST", "OPTIONS") and project_of(path) is not None)
 
 
 def create_app(
@@ -97,6 +97,7 @@ class IngestApp:
         self._secret = secret
         self._body_limit_s = body_limit_s
         self._contacts = Contacts(secret)
+        self._links = links.LinkRoutes(settings, log, secret, _new_id, self._read_body, self._write)
 
     @property
     def ready(self) -> bool:
@@ -112,6 +113,8 @@ class IngestApp:
             await self._track(self._answer(project_id, scope, receive), send)
         elif path == contact_conversions.PATH and method == "POST":
             await self._track(self._convert(scope, receive), send)
+        elif links.handles(path):
+            await self._track(self._links.answer(scope, receive), send)
         elif project_id is not None and method == "OPTIONS":
             self._metrics.requests[204].inc()
             await send({"type": "http.response.start", "status": 204, "headers": answers.PREFLIGHT})
@@ -247,7 +250,7 @@ def _check_media_type(header: str) -> None:
 async def _send(send: Send, answer: Answer, headers: answers.Headers) -> None:
     length = (b"content-length", str(len(answer.body)).encode())
     sent = [*headers, *answer.headers, length]
-    if not any(name == b"content-type" for name, _ in headers):
+    if answer.body and not any(name == b"content-type" for name, _ in sent):
         sent.append(answers.JSON)
     await send({"type": "http.response.start", "status": answer.status, "headers": sent})
     await send({"type": "http.response.body", "body": answer.body})

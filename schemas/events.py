@@ -55,6 +55,14 @@ class RawEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
     revenue: Decimal | None = None
     currency: str = ""
     """ISO 4217, upper case; empty where there is no revenue or the client gave none."""
+    defaulted: bool = False
+    """Revenue is the default of the link goal: it counts as missing while another arrival states an amount."""
+    link_id: int = 0
+    """Set on a click that a link's redirect recorded; no client can set it."""
+    goal_id: str = ""
+    """The link goal whose token reported this."""
+    window_days: int = 0
+    """Attribution window of that goal; 0: the project's lookback."""
     order_id: str = ""
     conversion_id: str = ""
     """Set where the event is a conversion or names an order: the identity of its goal hit."""
@@ -98,6 +106,9 @@ class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     revenue: Decimal | None = None
     currency: str = ""
     mailing: Mailing = NO_MAILING
+    defaulted: bool = False
+    goal_id: str = ""
+    window_days: int = 0
     properties: msgspec.Raw = EMPTY_OBJECT
 
 

@@ -54,6 +54,8 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     json_max_depth: Positive = 64
     public_key_max_age_days: Positive = 7
     clock_skew_max_hours: Positive = 24
+    token_requests_per_minute: Positive = 1000
+    """Requests that one postback token may make, by each ingest process."""
     linger_ms: Annotated[int, Meta(ge=0)] = 5
     produce_timeout_ms: Positive = 10_000
     drain_timeout_s: Positive = 10

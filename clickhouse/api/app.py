@@ -17,6 +17,9 @@ from clickhouse.api.errors import HANDLERS
 from clickhouse.api.exact import ExactResponse
 from clickhouse.api.goals import Goals
 from clickhouse.api.keys import Keys
+from clickhouse.api.link_analytics import LinkAnalytics
+from clickhouse.api.link_goals import LinkGoals
+from clickhouse.api.links import Links
 from clickhouse.api.mailings import Campaigns, Flows
 from clickhouse.api.metrics import ApiMetrics, Application, Imbalance, Measured
 from clickhouse.api.operations import Operations, livez, metrics, readyz
@@ -76,6 +79,9 @@ def create_app(settings: ApiSettings, registry: CollectorRegistry | None = None)
             Flows,
             Projects,
             Keys,
+            Links,
+            LinkGoals,
+            LinkAnalytics,
             Operations,
             livez,
             readyz,

@@ -159,6 +159,9 @@ def _columns(partition: int, kept: Sequence[tuple[Line[Arrival], bytes]]) -> Col
             "fingerprint",
             "revenue",
             "currency",
+            "defaulted",
+            "goal_id",
+            "window_days",
             "checksum",
         )
     }
