@@ -127,5 +127,7 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     received_at: int
     converted_at: int
     click_id: str = ""
+    goal_id: str = ""
+    """The link goal whose token reported it: where its postback URL is found."""
     revenue: Decimal | None = None
     currency: str = ""

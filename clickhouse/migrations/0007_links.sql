@@ -78,6 +78,34 @@ AS SELECT DISTINCT
 FROM conversion_arrivals
 WHERE fingerprint != '';
 
+CREATE TABLE IF NOT EXISTS links
+(
+    project_id   LowCardinality(String)  COMMENT 'Tenant',
+    link_id      UInt64                  COMMENT 'Link',
+    version      UInt64                  COMMENT 'Version in the control log',
+    slug         String                  COMMENT 'Last part of its address',
+    name         String                  COMMENT 'Display name',
+    destination  String                  COMMENT 'Where it leads',
+    deleted      Bool                    COMMENT 'Leads nowhere any more; its clicks stay'
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (project_id, link_id)
+COMMENT 'Copy of the control log''s links';
+
+CREATE TABLE IF NOT EXISTS link_goals
+(
+    project_id   LowCardinality(String)  COMMENT 'Tenant',
+    goal_id      String                  COMMENT 'Goal: conversion_arrivals name it',
+    version      UInt64                  COMMENT 'Version in the control log',
+    name         String                  COMMENT 'Display name',
+    goal_type    LowCardinality(String)  COMMENT 'purchase, signup, download, custom: the kind of its conversions',
+    window_days  UInt16                  COMMENT 'Attribution window',
+    deleted      Bool                    COMMENT 'Deleted'
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (project_id, goal_id)
+COMMENT 'Copy of the control log''s link goals';
+
 CREATE OR REPLACE VIEW conversions
 AS SELECT
     project_id,

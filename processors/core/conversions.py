@@ -62,6 +62,7 @@ def announcement_of(arrival: Arrival) -> Conversion:
         received_at=arrival.received_at,
         converted_at=arrival.converted_at,
         click_id=arrival.click_id,
+        goal_id=arrival.goal_id,
         revenue=arrival.revenue,
         currency=arrival.currency,
     )

@@ -3,15 +3,25 @@
 import csv
 import io
 import json
+import subprocess
+from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from harness import eventually
+from harness import Process, eventually, python
 
-from tests.pipeline.conftest import Project
+from control.links import create_link_goal
+from control.log import ControlLog
+from control.projects import create_project
+from control.topics import ensure_topics
+from deploy import demo_project
+from schemas.control import LinkGoal, LinkGoalType
+from schemas.settings import KafkaSettings, load
+from tests.pipeline.conftest import Project, Stack
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
@@ -103,6 +113,10 @@ def test_a_postback_with_a_click_id_is_credited_to_its_link(project: Project) ->
     assert 0 <= found["time_to_convert"] < 60
     assert (found["by_day"][-1]["conversions"], len(found["by_day"])) == (1, 30)
     assert analytics(project, other)["conversions"] == 0
+    for table, name in (("links", made["slug"]), ("link_goals", "Q1 Sales")):
+        column = "slug" if table == "links" else "name"
+        rows = project.stack.sql(f"SELECT {column} FROM {table} FINAL WHERE project_id = '{project.id}'")
+        assert {column: name} in rows
     assert analytics(project)["conversions"] == 1
 
 
@@ -251,6 +265,40 @@ def test_tracking_routes_refuse_what_is_not_theirs(project: Project) -> None:
     assert "POST" in preflight.headers["access-control-allow-methods"]
 
 
+async def test_a_token_beyond_its_limit_is_told_when_to_come_back_and_a_limited_pixel_is_still_a_gif(
+    stack_env: dict[str, str], start_process: Callable[..., Process]
+) -> None:
+    limit = 5
+    kafka = load(KafkaSettings, stack_env)
+    await ensure_topics(kafka)
+    log = ControlLog(kafka, client_id="test")
+    await log.start()
+    try:
+        shop = await create_project(log, name="shop", now_ms=1)
+        goals = [
+            LinkGoal(id=name, project_id=shop.project.id, name=name, goal_type=LinkGoalType.PURCHASE)
+            for name in ("one", "other")
+        ]
+        token, other = [(await create_link_goal(log, goal)).text for goal in goals]
+    finally:
+        await log.stop()
+    environment = {**stack_env, "HEADWATER_TOKEN_REQUESTS_PER_MINUTE": str(limit)}
+    ingest = start_process("ingest", environment=environment)
+    url = f"http://127.0.0.1:{ingest.environment['HEADWATER_HTTP_PORT']}/api/conversions/track"
+    async with httpx.AsyncClient() as client:
+        for used in range(1, limit + 1):
+            answer = await client.post(f"{url}/{token}", json={"value": 1})
+            assert (answer.status_code, answer.headers["ratelimit-remaining"]) == (202, str(limit - used))
+        refused = await client.post(f"{url}/{token}", json={"value": 1})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited")
+        assert 0 < int(refused.headers["retry-after"]) <= 60
+        assert (refused.headers["ratelimit-limit"], refused.headers["ratelimit-remaining"]) == (str(limit), "0")
+        pixel = await client.get(f"{url}/{token}?value=1")
+        assert (pixel.status_code, len(pixel.content)) == (429, GIF_BYTES)
+        assert "retry-after" in pixel.headers
+        assert (await client.post(f"{url}/{other}", json={"value": 1})).status_code == 202
+
+
 def test_links_are_created_listed_changed_and_deleted(project: Project) -> None:
     made = link(project, name="Winter", slug=f"w-{project.id[:8]}-{project.id[-6:]}")
     assert isinstance(made["id"], int)
@@ -375,3 +423,24 @@ def test_a_link_with_utm_parameters_is_a_source_and_its_clicks_are_no_visits(pro
     stats = project.stack.sql(f"SELECT sum(conversions) AS n FROM v_source_stats WHERE project_id = '{project.id}'")
     assert Decimal(stats[0]["n"]) == 1
     eventually(lambda: all(stage["imbalance"] == 0 for stage in project.stack.ledger().values()), 30)
+
+
+def test_the_demo_projects_link_and_token_work_and_an_older_file_is_completed(stack: Stack) -> None:
+    path = Path(stack.environment["HEADWATER_DATA_DIR"]) / "demo.env"
+    command = python("-m", "deploy.demo_project")
+    first = demo_project.read(path)
+    older = {name: value for name, value in first.items() if name not in ("POSTBACK_TOKEN", "LINK_ID", "LINK_URL")}
+    path.write_text("".join(f"{name}={value}\n" for name, value in older.items()))
+    for _ in range(2):
+        subprocess.run(command, env=stack.environment, check=True, timeout=120)
+    completed = demo_project.read(path)
+    assert set(completed) == set(first)
+    assert {name: completed[name] for name in older} == older
+    for demo in (first, completed):
+        location = httpx.get(demo["LINK_URL"]).headers["location"]
+        assert "click_id=" in location
+        answer = httpx.post(f"{stack.url}/api/conversions/track/{demo['POSTBACK_TOKEN']}", json={"value": 1})
+        assert answer.status_code == 202
+        asked = {"params": {"link_id": demo["LINK_ID"]}, "headers": {"Authorization": f"Bearer {demo['SECRET_KEY']}"}}
+        analysed = httpx.get(f"{stack.url}/api/v1/analytics/conversions", **asked)
+        assert analysed.json()["link_id"] == int(demo["LINK_ID"])

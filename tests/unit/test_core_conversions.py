@@ -33,6 +33,14 @@ def test_the_server_is_the_source_of_truth_whichever_report_is_first() -> None:
         assert merged.received_at == 10
 
 
+def test_a_default_amount_counts_as_missing_while_another_arrival_states_one() -> None:
+    default = arrival(Trust.TOKEN, revenue=Decimal("5"), currency="EUR", defaulted=True)
+    stated = arrival(Trust.PUBLIC, revenue=Decimal("7"), currency="USD")
+    for order in ([default, stated], [stated, default]):
+        assert (merge(order).revenue, merge(order).currency) == (Decimal("7"), "USD")
+    assert (merge([default]).revenue, merge([default]).currency) == (Decimal("5"), "EUR")
+
+
 def test_amount_and_currency_travel_together() -> None:
     merged = merge([arrival(Trust.SECRET, currency="EUR"), arrival(Trust.PUBLIC, revenue=Decimal("5"), currency="USD")])
     assert (merged.revenue, merged.currency) == (Decimal("5"), "USD")
