@@ -1,5 +1,5 @@
 """The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events`` and ``/conversions``;
-and those of ``links``.
+those of ``links``; S3's conversions.
 
 1. The key is checked before the body is read, the media type before it is inflated, its size while it is read.
 2. A body ends at the limit, with or without Content-Length, and within the time limit.
@@ -14,13 +14,15 @@ from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
+import msgspec
 import uuid_utils
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from control.auth import authorize
+from control.contacts import Contacts
 from control.keys import PREFIX
 from control.log import ControlLog
-from ingest import answers, links
+from ingest import answers, contact_conversions, links
 from ingest.answers import Answer
 from ingest.bots import is_bot
 from ingest.inflate import inflate
@@ -69,6 +71,8 @@ def route_of(path: str) -> Route | None:
 
 def handles(method: str, path: str) -> bool:
     """Whether this request is ingest's, on a port that it shares with the read API."""
+    if path == contact_conversions.PATH:
+        return method == "POST"
     if path == script.PATH or links.handles(path):
         return True
     return method in ("POST", "OPTIONS") and route_of(path) is not None
@@ -85,7 +89,7 @@ def create_app(
 ) -> "IngestApp":
     """The application. Whoever calls this starts and stops ``log`` and ``producer``.
 
-    ``secret``: of the keyed hashes, at most 64 bytes.
+    ``secret``: of the keyed hashes and of projects' keys, at most 64 bytes.
     """
     return IngestApp(settings, log, producer, metrics, secret, body_limit_s)
 
@@ -109,6 +113,7 @@ class IngestApp:
         self._metrics = metrics
         self._secret = secret
         self._body_limit_s = body_limit_s
+        self._contacts = Contacts(secret)
         self._links = links.LinkRoutes(settings, log, secret, _new_id, self._read_body, self._write)
 
     @property
@@ -123,6 +128,8 @@ class IngestApp:
         route = route_of(path)
         if route is not None and method == "POST":
             await self._track(self._answer(route, scope, receive), send)
+        elif path == contact_conversions.PATH and method == "POST":
+            await self._track(self._convert(scope, receive), send)
         elif links.handles(path):
             await self._track(self._links.answer(scope, receive), send)
         elif route is not None and method == "OPTIONS":
@@ -177,6 +184,17 @@ class IngestApp:
         body = await self._read_body(headers, receive)
         parsed = parse(body, self._sender(route, TRUST[key.kind], headers, scope), self._limits)
         return await self._write(route.project_id, parsed)
+
+    async def _convert(self, scope: ASGIScope, receive: Receive) -> Answer:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        token = headers.get(b"authorization", b"").decode("latin-1")
+        project, key = await authorize(self._log, token, scope=Scope.CONVERSIONS_WRITE)
+        body = await self._read_body(headers, receive)
+        route = Route(project.id, conversions=True)
+        sender = self._sender(route, TRUST[key.kind], headers, scope)
+        accepted = contact_conversions.read(body, sender, self._limits, self._contacts)
+        answer = await self._write(project.id, Parsed(False, [accepted.event], {}))
+        return msgspec.structs.replace(answer, status=201, body=accepted.body) if answer.accepted else answer
 
     async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The body, inflated. Raises :class:`Refused` and :class:`Disconnected`."""

@@ -167,7 +167,27 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="r
     rate: str
 
 
-Body = Project | Key | Goal | Rate | Link | LinkGoal | Token
+class Campaign(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="campaign"):
+    """An e-mail campaign (seed S3), named by a client."""
+
+    id: str
+    """:func:`mailing_key`"""
+    project_id: str
+    name: str
+    created_at: int = 0
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="flow"):
+    """An automated series of e-mails (seed S3), named by a client."""
+
+    id: str
+    """:func:`mailing_key`"""
+    project_id: str
+    name: str
+    created_at: int = 0
+
+
+Body = Project | Key | Goal | Rate | Link | LinkGoal | Token | Campaign | Flow
 
 
 class ControlRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,7 +271,7 @@ class ControlView:
             case Token():
                 self.tokens_by_digest[body.digest] = body
             case _:
-                pass  # a rate is found by its id only
+                pass  # the others are found by their id only
 
     def _unindex(self, body: Body) -> None:
         """Forget the body that is replaced: what it was found by may not be what its successor is found by."""
@@ -270,7 +290,7 @@ class ControlView:
             case Token():
                 self.tokens_by_digest.pop(body.digest, None)
             case _:
-                pass  # a rate is found by its id only
+                pass  # the others are found by their id only
 
     def entry(self, kind: type[msgspec.Struct], id: str) -> Entry | None:
         """The object's current state, also if it was deleted."""
@@ -312,6 +332,11 @@ class ControlView:
     def _slug_taken(self, link: Link) -> bool:
         holder = self.links_by_slug.get(link.slug)
         return holder is not None and holder.id != link.id
+
+
+def mailing_key(project_id: str, id: str) -> str:
+    """Id of the record of a project's campaign or flow: clients choose ids, and two projects may choose the same."""
+    return f"{project_id}/{id}"
 
 
 def digest(text: str) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from schemas.mailing import NO_MAILING, Mailing
 from schemas.outcomes import Trust
 
 EMPTY_OBJECT = msgspec.Raw(b"{}")
@@ -65,6 +66,8 @@ class RawEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
     order_id: str = ""
     conversion_id: str = ""
     """Set where the event is a conversion or names an order: the identity of its goal hit."""
+    mailing: Mailing = NO_MAILING
+    """What seed S3's conversions add."""
     properties: msgspec.Raw = EMPTY_OBJECT
     """JSON object, as the client sent it plus its unknown top-level fields."""
     context: msgspec.Raw = EMPTY_OBJECT
@@ -102,6 +105,7 @@ class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     fingerprint: str = ""
     revenue: Decimal | None = None
     currency: str = ""
+    mailing: Mailing = NO_MAILING
     defaulted: bool = False
     goal_id: str = ""
     window_days: int = 0

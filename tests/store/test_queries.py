@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from clickhouse import migrate
-from clickhouse.api import goal_fields, link_analytics, operations, receipts, stats
+from clickhouse.api import contact_conversions, goal_fields, link_analytics, operations, receipts, stats
 from clickhouse.api.funnel import Walked
 from clickhouse.api.metrics import LedgerRow
 from clickhouse.api.rates import DayMoney
@@ -57,6 +57,11 @@ EVERY: dict[str, tuple[type[msgspec.Struct], Parameters]] = {
     "goal_money": (DayMoney, {**SPAN, "goal_id": ID}),
     "goals_report": (GoalHits, {**CUT, "goal_ids": [ID], "model": "last_touch"}),
     "sources_report": (Credited, {**CUT, "model": "last_touch"}),
+    "mailing_page": (
+        contact_conversions._Page,
+        {"project_id": "p", "kind": "", "contact_id": "", "campaign_id": "'", "skip": 0, "page": 1000},
+    ),
+    "mailing_conversions": (contact_conversions._Row, {"project_id": "p", "ids": [ID]}),
     "visits": (Visits, {**CUT, "by_source": True}),
     "funnel": (
         Walked,

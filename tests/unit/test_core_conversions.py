@@ -5,6 +5,7 @@ from typing import Any
 
 from processors.core.conversions import announcement_of, arrival_of, merge
 from schemas.events import Arrival, RawEvent
+from schemas.mailing import Mailing
 from schemas.outcomes import Trust
 
 
@@ -44,6 +45,15 @@ def test_amount_and_currency_travel_together() -> None:
     merged = merge([arrival(Trust.SECRET, currency="EUR"), arrival(Trust.PUBLIC, revenue=Decimal("5"), currency="USD")])
     assert (merged.revenue, merged.currency) == (Decimal("5"), "USD")
     assert merge([arrival(Trust.SECRET, currency="EUR")]).revenue is None
+
+
+def test_money_in_a_default_currency_counts_as_missing_beside_as_trusted_money_in_a_stated_one() -> None:
+    default = Mailing(currency_defaulted=True)
+    first = arrival(Trust.SECRET, revenue=Decimal("5"), currency="USD", mailing=default)
+    stated = arrival(Trust.SECRET, revenue=Decimal("6"), currency="EUR")
+    public = arrival(Trust.PUBLIC, revenue=Decimal("7"), currency="GBP")
+    assert merge([first, stated, public]).currency == "EUR"
+    assert merge([first, public]).currency == "USD"
 
 
 def test_a_default_time_counts_as_missing() -> None:
