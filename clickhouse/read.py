@@ -8,8 +8,9 @@
 """
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from importlib import resources
 from typing import Final, TypeVar
 
@@ -60,6 +61,21 @@ def query_text(name: str) -> str:
     return (resources.files("clickhouse") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
+@contextlib.contextmanager
+def _sorted(name: str, refusals: Collection[int]) -> Iterator[None]:
+    """Rule 3 of the module."""
+    try:
+        yield
+    except DatabaseError as error:
+        if error.code is not None and error.code in refusals:
+            raise QueryRefused(error.code, str(error)) from error
+        if error.code in TRANSIENT or (isinstance(error, OperationalError) and error.code is None):
+            raise Unavailable("ClickHouse cannot answer now") from error
+        raise Invariant(f"query {name}: ClickHouse refuses it with code {error.code}") from error
+    except (ClickHouseError, OSError) as error:  # TimeoutError is an OSError
+        raise Unavailable("ClickHouse cannot be reached") from error
+
+
 class Reader:
     """Asks the named queries over one client, made by the first question. Belongs to one event loop."""
 
@@ -75,7 +91,7 @@ class Reader:
 
         Raises :class:`Unavailable`, :class:`Invariant`, and :class:`QueryRefused` for a code in ``refusals``.
         """
-        try:
+        with _sorted(name, refusals):
             async with asyncio.timeout(QUERY_LIMIT_S):
                 client = await self._connected()
                 result = await client.query(
@@ -83,20 +99,29 @@ class Reader:
                     parameters=dict(parameters),
                     settings={"max_execution_time": QUERY_LIMIT_S},
                 )
-        except DatabaseError as error:
-            if error.code is not None and error.code in refusals:
-                raise QueryRefused(error.code, str(error)) from error
-            if error.code in TRANSIENT or (isinstance(error, OperationalError) and error.code is None):
-                raise Unavailable("ClickHouse cannot answer now") from error
-            raise Invariant(f"query {name}: ClickHouse refuses it with code {error.code}") from error
-        except (ClickHouseError, OSError) as error:  # TimeoutError is an OSError
-            raise Unavailable("ClickHouse cannot be reached") from error
         return [msgspec.convert(found, row) for found in result.named_results()]
 
     async def row(self, name: str, row: type[R], parameters: Parameters = NOTHING) -> R:
         """The row of a query that always returns exactly one."""
         (found,) = await self.rows(name, row, parameters)
         return found
+
+    async def csv(self, name: str, parameters: Parameters = NOTHING) -> AsyncGenerator[bytes]:
+        """The rows of query ``name`` as CSV with a header, in chunks, as ClickHouse sends them.
+
+        Raises :class:`Unavailable` and :class:`Invariant`, for most mistakes before the first chunk.
+        """
+        with _sorted(name, ()):
+            client = await self._connected()
+            stream = await client.raw_stream(
+                query_text(name),
+                parameters=dict(parameters),
+                settings={"max_execution_time": QUERY_LIMIT_S},
+                fmt="CSVWithNames",
+            )
+            async with stream:
+                async for chunk in stream:
+                    yield chunk
 
     async def answers(self) -> bool:
         """Whether ClickHouse answers a question at once."""

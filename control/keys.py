@@ -1,4 +1,4 @@
-"""API keys: ``pk_live_..`` for pages (public), ``sk_live_..`` for servers (secret).
+"""API keys: ``pk_live_..`` for pages (public), ``sk_live_..`` for servers (secret); ``pt_live_..`` are postback tokens.
 
 After the prefix come 43 base62 digits of 256 random bits and six of their CRC-32, as GitHub's tokens have: a scanner
 for leaked secrets recognises one without asking, and a mistyped one is refused without a look-up.
@@ -13,10 +13,12 @@ from typing import Final
 
 import uuid_utils
 
-from schemas.control import Key, KeyKind, Scope, digest
+from schemas.control import Key, KeyKind, LinkGoal, Scope, Token, digest
 from schemas.errors import Reason, Refused
 
 PREFIX: Final = {KeyKind.PUBLIC: "pk_live_", KeyKind.SECRET: "sk_live_"}
+TOKEN_PREFIX: Final = "pt_live_"
+"""Postback tokens: public like a page's key, since they stand in the URLs of pixels."""
 PUBLIC_SCOPES: Final = (Scope.EVENTS_WRITE,)
 """All that a public key may ever do: it stands in the source of a page."""
 
@@ -40,7 +42,7 @@ def new_key(project_id: str, kind: KeyKind, scopes: Iterable[Scope], name: str, 
         raise Refused(Reason.INVALID_VALUE, "a public key may write events only", field="scopes")
     if len(name) > NAME_MAX_CHARS:
         raise Refused(Reason.TOO_LONG, f"longer than {NAME_MAX_CHARS} characters", field="name")
-    text = _text(kind)
+    text = _text(PREFIX[kind])
     key = Key(
         id=str(uuid_utils.uuid7()),
         project_id=project_id,
@@ -54,9 +56,32 @@ def new_key(project_id: str, kind: KeyKind, scopes: Iterable[Scope], name: str, 
     return key, text
 
 
+def new_token(goal: LinkGoal, now_ms: int) -> tuple[Token, str]:
+    """A postback token of a goal to write to the log, and its text, which exists nowhere else."""
+    text = _text(TOKEN_PREFIX)
+    token = Token(
+        id=str(uuid_utils.uuid7()),
+        project_id=goal.project_id,
+        goal_id=goal.id,
+        digest=digest(text),
+        hint=hint(text),
+        created_at=now_ms,
+    )
+    return token, text
+
+
 def well_formed(text: str) -> bool:
     """Whether the text can be a key of ours at all: its prefix, length and checksum fit."""
-    body = next((text[len(prefix) :] for prefix in PREFIX.values() if text.startswith(prefix)), "")
+    return _well_formed(text, PREFIX.values())
+
+
+def well_formed_token(text: str) -> bool:
+    """Whether the text can be a postback token at all."""
+    return _well_formed(text, (TOKEN_PREFIX,))
+
+
+def _well_formed(text: str, prefixes: Iterable[str]) -> bool:
+    body = next((text[len(prefix) :] for prefix in prefixes if text.startswith(prefix)), "")
     random, checksum = body[:_RANDOM_CHARS], body[_RANDOM_CHARS:]
     return len(random) == _RANDOM_CHARS and body.isascii() and checksum == _checksum(random)
 
@@ -67,9 +92,9 @@ def hint(text: str) -> str:
     return f"{text[:shown]}…{text[-4:]}"
 
 
-def _text(kind: KeyKind) -> str:
+def _text(prefix: str) -> str:
     random = _base62(int.from_bytes(secrets.token_bytes(_RANDOM_BYTES)), _RANDOM_CHARS)
-    return PREFIX[kind] + random + _checksum(random)
+    return prefix + random + _checksum(random)
 
 
 def _checksum(random: str) -> str:

@@ -1,7 +1,7 @@
 """``python -m deploy.demo_project``: make the demo project, once, and write its ids and keys to ``demo.env``.
 
-A project that ``demo.env`` names and the control log knows is kept; its addresses are brought up to date. The file is
-the only place where the keys' texts exist.
+A project that ``demo.env`` names and the control log knows is kept; its addresses are brought up to date, and the link
+and the postback token that it lacks are made. The file is the only place where the texts of keys and token exist.
 """
 
 import asyncio
@@ -11,15 +11,20 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
+import uuid_utils
 
+from control.links import create_link, create_link_goal
 from control.log import ControlLog
 from control.projects import create_project
 from deploy.data_dir import write_private
-from schemas.control import ALL_SCOPES
+from schemas.control import ALL_SCOPES, Link, LinkGoal, LinkGoalType
 from schemas.errors import HeadwaterError
 from schemas.settings import ClickHouseSettings, InvalidSettings, KafkaSettings, load
+
+SLUG: Final = "slug"
 
 
 class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,13 +51,46 @@ async def ensure(settings: DemoSettings) -> None:
                 "SECRET_KEY": made.secret_text,
                 "PUBLIC_KEY": made.public_text,
             }
+        demo |= await _links(log, demo)
     finally:
         await log.stop()
+    url = f"http://127.0.0.1:{settings.http_port}"
     demo |= {
-        "HEADWATER_URL": f"http://127.0.0.1:{settings.http_port}",
+        "HEADWATER_URL": url,
+        "LINK_URL": f"{url}/l/{demo.pop(SLUG)}",
         "CLICKHOUSE_URL": settings.clickhouse.clickhouse_url,
     }
     write_private(path, "".join(f"{name}={value}\n" for name, value in sorted(demo.items())))
+
+
+async def _links(log: ControlLog, demo: Mapping[str, str]) -> dict[str, str]:
+    """A link and a postback token of the demo project; those that ``demo`` names are kept while the log knows them."""
+    project_id, now_ms = demo["PROJECT_ID"], time.time_ns() // 1_000_000
+    found: dict[str, str] = {}
+    link = log.view.links_by_project.get(project_id, {}).get(demo.get("LINK_ID", ""))
+    if link is None:
+        wanted = Link(
+            id="",
+            project_id=project_id,
+            slug="",
+            name="Demo",
+            destination="https://shop.example/",
+            utm_source="demo",
+            utm_medium="link",
+            created_at=now_ms,
+        )
+        link = await create_link(log, wanted)
+    found |= {"LINK_ID": link.id, SLUG: link.slug}
+    if log.view.goal_of_token(demo.get("POSTBACK_TOKEN", "")) is None:
+        goal = LinkGoal(
+            id=str(uuid_utils.uuid7()),
+            project_id=project_id,
+            name="Purchase",
+            goal_type=LinkGoalType.PURCHASE,
+            created_at=now_ms,
+        )
+        found["POSTBACK_TOKEN"] = (await create_link_goal(log, goal)).text
+    return found
 
 
 def read(path: Path) -> dict[str, str]:

@@ -22,7 +22,13 @@ from schemas.outcomes import EdgeOutcome
 
 Headers = list[tuple[bytes, bytes]]
 
-CORS: Final[Headers] = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"Retry-After")]
+CORS: Final[Headers] = [
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-expose-headers",
+        b"Retry-After, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset",
+    ),
+]
 PREFLIGHT: Final[Headers] = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"POST, OPTIONS"),

@@ -1,4 +1,5 @@
-"""The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events`` and ``/conversions``.
+"""The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events`` and ``/conversions``;
+those of ``links``; S3's conversions.
 
 1. The key is checked before the body is read, the media type before it is inflated, its size while it is read.
 2. A body ends at the limit, with or without Content-Length, and within the time limit.
@@ -9,17 +10,19 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
+import msgspec
 import uuid_utils
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from control.auth import authorize
+from control.contacts import Contacts
 from control.keys import PREFIX
 from control.log import ControlLog
-from ingest import answers
+from ingest import answers, contact_conversions, links
 from ingest.answers import Answer
 from ingest.bots import is_bot
 from ingest.inflate import inflate
@@ -68,7 +71,11 @@ def route_of(path: str) -> Route | None:
 
 def handles(method: str, path: str) -> bool:
     """Whether this request is ingest's, on a port that it shares with the read API."""
-    return path == script.PATH or (method in ("POST", "OPTIONS") and route_of(path) is not None)
+    if path == contact_conversions.PATH:
+        return method == "POST"
+    if path == script.PATH or links.handles(path):
+        return True
+    return method in ("POST", "OPTIONS") and route_of(path) is not None
 
 
 def create_app(
@@ -82,7 +89,7 @@ def create_app(
 ) -> "IngestApp":
     """The application. Whoever calls this starts and stops ``log`` and ``producer``.
 
-    ``secret``: of the keyed hashes, at most 64 bytes.
+    ``secret``: of the keyed hashes and of projects' keys, at most 64 bytes.
     """
     return IngestApp(settings, log, producer, metrics, secret, body_limit_s)
 
@@ -106,6 +113,8 @@ class IngestApp:
         self._metrics = metrics
         self._secret = secret
         self._body_limit_s = body_limit_s
+        self._contacts = Contacts(secret)
+        self._links = links.LinkRoutes(settings, log, secret, _new_id, self._read_body, self._write)
 
     @property
     def ready(self) -> bool:
@@ -118,7 +127,11 @@ class IngestApp:
         method, path = scope["method"], scope["path"]
         route = route_of(path)
         if route is not None and method == "POST":
-            await self._track(route, scope, receive, send)
+            await self._track(self._answer(route, scope, receive), send)
+        elif path == contact_conversions.PATH and method == "POST":
+            await self._track(self._convert(scope, receive), send)
+        elif links.handles(path):
+            await self._track(self._links.answer(scope, receive), send)
         elif route is not None and method == "OPTIONS":
             self._metrics.requests[204].inc()
             await send({"type": "http.response.start", "status": 204, "headers": answers.PREFLIGHT})
@@ -141,11 +154,11 @@ class IngestApp:
         else:
             await _send(send, answers.of_error(Refused(Reason.NOT_FOUND, "no such page")), [])
 
-    async def _track(self, route: Route, scope: ASGIScope, receive: Receive, send: Send) -> None:
+    async def _track(self, answering: Coroutine[Any, Any, Answer], send: Send) -> None:
         metrics = self._metrics
         began = time.perf_counter()
         try:
-            answer = await self._answer(route, scope, receive)
+            answer = await answering
         except Disconnected:
             metrics.requests[499].inc()
             return
@@ -168,14 +181,30 @@ class IngestApp:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         token = headers.get(b"authorization", b"").decode("latin-1") or _public_key_in(scope["query_string"])
         _, key = await authorize(self._log, token, project_id=route.project_id, scope=Scope.EVENTS_WRITE)
+        body = await self._read_body(headers, receive)
+        parsed = parse(body, self._sender(route, TRUST[key.kind], headers, scope), self._limits)
+        return await self._write(route.project_id, parsed)
+
+    async def _convert(self, scope: ASGIScope, receive: Receive) -> Answer:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        token = headers.get(b"authorization", b"").decode("latin-1")
+        project, key = await authorize(self._log, token, scope=Scope.CONVERSIONS_WRITE)
+        body = await self._read_body(headers, receive)
+        route = Route(project.id, conversions=True)
+        sender = self._sender(route, TRUST[key.kind], headers, scope)
+        accepted = contact_conversions.read(body, sender, self._limits, self._contacts)
+        answer = await self._write(project.id, Parsed(False, [accepted.event], {}))
+        return msgspec.structs.replace(answer, status=201, body=accepted.body) if answer.accepted else answer
+
+    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """The body, inflated. Raises :class:`Refused` and :class:`Disconnected`."""
         _check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
         coding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
         limit = self._settings.request_max_bytes
         body = await read_body(receive, headers.get(b"content-length", b""), limit, self._body_limit_s)
         if coding:
             body = inflate(body, coding, limit)
-        parsed = parse(body, self._sender(route, TRUST[key.kind], headers, scope), self._limits)
-        return await self._write(route.project_id, parsed)
+        return body
 
     def _sender(self, route: Route, trust: Trust, headers: dict[bytes, bytes], scope: ASGIScope) -> Sender:
         mark, bot = "", False
@@ -244,7 +273,7 @@ def _check_media_type(header: str) -> None:
 async def _send(send: Send, answer: Answer, headers: answers.Headers) -> None:
     length = (b"content-length", str(len(answer.body)).encode())
     sent = [*headers, *answer.headers, length]
-    if not any(name == b"content-type" for name, _ in headers):
+    if answer.body and not any(name == b"content-type" for name, _ in sent):
         sent.append(answers.JSON)
     await send({"type": "http.response.start", "status": answer.status, "headers": sent})
     await send({"type": "http.response.body", "body": answer.body})

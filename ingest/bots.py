@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-PATTERNS: Final = (
+CRAWLERS: Final = (
     r"(?<!cu)bot\b",  # Googlebot, bingbot, GPTBot: the convention of the trade (Cubot makes telephones)
     r"(?<!cu)bot[_-]",
     r"crawl",
@@ -37,10 +37,14 @@ PATTERNS: Final = (
     r"preview",
     r"validator",
     r"archiver",
+)
+PATTERNS: Final = (
+    *CRAWLERS,
     r"^(?:curl|wget|python|java|go-http-client|okhttp|axios|node|ruby|php|perl|libwww|httpie|insomnia|postman)\b",
 )
 
 _BOT: Final = re.compile("|".join(PATTERNS), re.IGNORECASE)
+_CRAWLER: Final = re.compile("|".join(CRAWLERS), re.IGNORECASE)
 _CONSIDERED: Final = 512
 
 
@@ -48,3 +52,10 @@ _CONSIDERED: Final = 512
 def is_bot(user_agent: str) -> bool:
     """Whether this user agent names a program. No user agent at all is one: every browser sends it."""
     return not user_agent or _BOT.search(user_agent[:_CONSIDERED]) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_crawler(user_agent: str) -> bool:
+    """Whether this user agent names a program that follows links by itself. An HTTP library does not: whoever opens a
+    link with one means it."""
+    return not user_agent or _CRAWLER.search(user_agent[:_CONSIDERED]) is not None

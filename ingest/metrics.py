@@ -9,7 +9,7 @@ from schemas.outcomes import EdgeOutcome
 
 SECONDS: Final = (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 EVENTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-CODES: Final = (*sorted({202, 204, *STATUS.values()}), 499)
+CODES: Final = (*sorted({200, 201, 202, 204, 302, *STATUS.values()}), 499)
 """499: the client went away before its answer."""
 
 

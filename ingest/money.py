@@ -12,6 +12,7 @@ from typing import Final
 from schemas.errors import Reason, Refused
 
 QUANTUM: Final = Decimal("0.0001")
+CENT: Final = Decimal("0.01")
 LIMIT: Final = Decimal(10) ** 14
 
 _CONTEXT: Final = Context(prec=28, rounding=ROUND_HALF_EVEN)
@@ -42,6 +43,12 @@ def amount(literal: bytes, *, field: str) -> Decimal:
     if abs(rounded) >= LIMIT:
         raise _too_large(field)
     return rounded or QUANTUM - QUANTUM
+
+
+def shown(exact: Decimal) -> Decimal:
+    """The same amount as answers write it: at least two digits after the point, and no further zeros."""
+    cents = exact.quantize(CENT, context=_CONTEXT)
+    return cents if cents == exact else exact.normalize(_CONTEXT)
 
 
 def _too_large(field: str) -> Refused:

@@ -51,6 +51,12 @@ def read_properties(raw: Raw, max_depth: int) -> tuple[Raw, str]:
     return raw, fields.bounded(fields.named(str(order_id)), fields.ORDER_ID_MAX, "properties.order_id")
 
 
+def read_metadata(raw: Raw, max_depth: int) -> Raw:
+    """The metadata of a conversion: nothing in it names anything."""
+    raw, decoded = _object(raw, max_depth, "metadata")
+    return raw if decoded else EMPTY_OBJECT
+
+
 def read_context(raw: Raw, max_depth: int) -> tuple[Raw, Campaign | None]:
     """The context without the client's address, and the campaign it states."""
     raw, decoded = _object(raw, max_depth, "context")

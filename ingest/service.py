@@ -7,28 +7,23 @@ event are answered 503.
 import asyncio
 import contextlib
 import logging
-import os
-import secrets
-import tempfile
-from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 
 from control.log import ControlLog
 from control.metrics import ControlMetrics
+from control.secret import load_secret
 from ingest.app import ASGIScope, IngestApp, Send, create_app
 from ingest.metrics import IngestMetrics
 from ingest.producer import EventProducer
 from ingest.upload import Receive
-from ingest.visitor import SECRET_MAX_BYTES
 from schemas.errors import Unavailable
 from schemas.settings import IngestSettings
 
 logger = logging.getLogger(__name__)
 
 CLIENT_ID: Final = "headwater-ingest"
-SECRET_BYTES: Final = 32
 
 
 class Service:
@@ -85,25 +80,3 @@ async def _read_log(log: ControlLog) -> None:
             return await log.start()
         except Unavailable:
             logger.warning("the control log cannot be read yet")
-
-
-def load_secret(path: Path | None) -> bytes:
-    """The secret of keyed hashes in this file, made on the first use; without a file, one for this process.
-
-    Processes that share a file agree, also when they make it at the same time. Raises OSError, and ValueError for an
-    empty or too long one.
-    """
-    if path is None:
-        return secrets.token_bytes(SECRET_BYTES)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, made = tempfile.mkstemp(dir=path.parent)  # mode 0600
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(SECRET_BYTES // 2).encode())
-        with contextlib.suppress(FileExistsError):
-            os.link(made, path)  # fails if another process was first, whole or not at all
-        os.unlink(made)
-    secret = path.read_bytes().strip()
-    if not 16 <= len(secret) <= SECRET_MAX_BYTES:
-        raise ValueError(f"the secret file must hold 16 to {SECRET_MAX_BYTES} bytes")
-    return secret

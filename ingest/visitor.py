@@ -8,6 +8,7 @@ prefix  kind              value
 ``a:``  anonymous id      the client's
 ``u:``  user id           the client's
 ``c:``  click id          the client's
+``m:``  contact           a conversion reported for a contact of e-mail marketing; no other kind is given then
 ``f:``  fingerprint       keyed hash of IP address and user agent; browser, pixel and redirect traffic only
 ``e:``  event             the event's own id: a server's event that names nobody
 ======  ================  =======================================================================
@@ -23,7 +24,6 @@ from typing import Final
 from schemas.ids import partition_of
 
 FINGERPRINT_BYTES: Final = 16
-SECRET_MAX_BYTES: Final = 64
 
 
 def visitor_key(*, anonymous_id: str, user_id: str, click_id: str, fingerprint: str, event_id: str) -> str:

@@ -3,7 +3,8 @@
 1. A record names the version it replaces (0: it creates). If that is not the current version, a racing writer was
    first, and the record changes nothing: the first in the log wins.
 2. Versions count up by one. Deleting is a version, too: an id is never used again.
-3. The view is a pure fold of the log: two processes at the same offset agree on everything.
+3. A slug names one link of the installation: a link whose slug another has by then loses as if it had lost a race.
+4. The view is a pure fold of the log: two processes at the same offset agree on everything.
 """
 
 import hashlib
@@ -26,6 +27,8 @@ class Scope(StrEnum):
 
 
 ALL_SCOPES: Final = tuple(Scope)
+LINK_WINDOW_DAYS: Final = 30
+"""So long after a click a conversion is attributed to it, unless the goal says otherwise."""
 
 
 class KeyKind(StrEnum):
@@ -100,6 +103,59 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="g
     created_at: int = 0
 
 
+class LinkGoalType(StrEnum):
+    """What a conversion of a link is (seed S1): the ``kind`` of the conversions that its goal's token reports."""
+
+    PURCHASE = "purchase"
+    SIGNUP = "signup"
+    DOWNLOAD = "download"
+    CUSTOM = "custom"
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="link"):
+    """A short address that sends its visitors on and records each of them (seed S1)."""
+
+    id: str
+    """Decimal digits of a positive integer below 2**53: answers print it as a JSON number."""
+    project_id: str
+    slug: str
+    """``/l/{slug}``. Of two links with one slug the first in the log has it; a deleted link gives it up."""
+    destination: str
+    name: str = ""
+    utm_source: str = ""
+    utm_medium: str = ""
+    utm_campaign: str = ""
+    utm_term: str = ""
+    utm_content: str = ""
+    created_at: int = 0
+
+
+class LinkGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="link_goal"):
+    """What a postback reports (seed S1): a type of conversion, its defaults and its attribution window."""
+
+    id: str
+    project_id: str
+    name: str
+    goal_type: LinkGoalType
+    value: str | None = None
+    """Value of a conversion that states none. Exact decimal as text."""
+    currency: str | None = None
+    postback_url: str | None = None
+    window_days: int = LINK_WINDOW_DAYS
+    created_at: int = 0
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="token"):
+    """A postback token of a goal, stored like a key: as its SHA-256."""
+
+    id: str
+    project_id: str
+    goal_id: str
+    digest: str
+    hint: str
+    created_at: int = 0
+
+
 class Rate(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="rate"):
     """Exchange rate of one day: 1 ``currency`` = ``rate`` ``into``. Exact decimal as text."""
 
@@ -111,7 +167,27 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="r
     rate: str
 
 
-Body = Project | Key | Goal | Rate
+class Campaign(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="campaign"):
+    """An e-mail campaign (seed S3), named by a client."""
+
+    id: str
+    """:func:`mailing_key`"""
+    project_id: str
+    name: str
+    created_at: int = 0
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="flow"):
+    """An automated series of e-mails (seed S3), named by a client."""
+
+    id: str
+    """:func:`mailing_key`"""
+    project_id: str
+    name: str
+    created_at: int = 0
+
+
+Body = Project | Key | Goal | Rate | Link | LinkGoal | Token | Campaign | Flow
 
 
 class ControlRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +223,10 @@ class ControlView:
         self.keys_by_digest: dict[str, Key] = {}
         self.projects_by_site_key: dict[str, Project] = {}
         self.goals_by_project: dict[str, dict[str, Goal]] = {}
+        self.links_by_slug: dict[str, Link] = {}
+        self.links_by_project: dict[str, dict[str, Link]] = {}
+        self.link_goals_by_project: dict[str, dict[str, LinkGoal]] = {}
+        self.tokens_by_digest: dict[str, Token] = {}
 
     def apply(self, offset: int, record: ControlRecord) -> bool:
         """Apply the record at ``offset``; False if it lost a race and changed nothing."""
@@ -154,6 +234,8 @@ class ControlView:
         kind = type(record.body)
         current = self.entries.get((kind, record.body.id))
         if (current.version if current else 0) != record.replaces or (current is not None and current.deleted):
+            return False
+        if isinstance(record.body, Link) and not record.deleted and self._slug_taken(record.body):
             return False
         self.entries[kind, record.body.id] = Entry(
             record.body,
@@ -181,8 +263,15 @@ class ControlView:
                 self.projects_by_site_key[body.site_key] = body
             case Goal():
                 self.goals_by_project.setdefault(body.project_id, {})[body.id] = body
+            case Link():
+                self.links_by_slug[body.slug] = body
+                self.links_by_project.setdefault(body.project_id, {})[body.id] = body
+            case LinkGoal():
+                self.link_goals_by_project.setdefault(body.project_id, {})[body.id] = body
+            case Token():
+                self.tokens_by_digest[body.digest] = body
             case _:
-                pass  # a rate is found by its id only
+                pass  # the others are found by their id only
 
     def _unindex(self, body: Body) -> None:
         """Forget the body that is replaced: what it was found by may not be what its successor is found by."""
@@ -193,8 +282,15 @@ class ControlView:
                 self.projects_by_site_key.pop(body.site_key, None)
             case Goal():
                 self.goals_by_project[body.project_id].pop(body.id, None)
+            case Link():
+                self.links_by_slug.pop(body.slug, None)
+                self.links_by_project[body.project_id].pop(body.id, None)
+            case LinkGoal():
+                self.link_goals_by_project[body.project_id].pop(body.id, None)
+            case Token():
+                self.tokens_by_digest.pop(body.digest, None)
             case _:
-                pass  # a rate is found by its id only
+                pass  # the others are found by their id only
 
     def entry(self, kind: type[msgspec.Struct], id: str) -> Entry | None:
         """The object's current state, also if it was deleted."""
@@ -217,6 +313,30 @@ class ControlView:
 
     def goal(self, project_id: str, goal_id: str) -> Goal | None:
         return self.goals_by_project.get(project_id, {}).get(goal_id)
+
+    def link(self, slug: str) -> Link | None:
+        """The link with this slug, unless it or its project was deleted."""
+        found = self.links_by_slug.get(slug)
+        return found if found is not None and self.project(found.project_id) is not None else None
+
+    def link_goal(self, project_id: str, goal_id: str) -> LinkGoal | None:
+        return self.link_goals_by_project.get(project_id, {}).get(goal_id)
+
+    def goal_of_token(self, text: str) -> LinkGoal | None:
+        """The goal whose token this is, unless token, goal or project were deleted."""
+        token = self.tokens_by_digest.get(digest(text))
+        if token is None or self.project(token.project_id) is None:
+            return None
+        return self.link_goal(token.project_id, token.goal_id)
+
+    def _slug_taken(self, link: Link) -> bool:
+        holder = self.links_by_slug.get(link.slug)
+        return holder is not None and holder.id != link.id
+
+
+def mailing_key(project_id: str, id: str) -> str:
+    """Id of the record of a project's campaign or flow: clients choose ids, and two projects may choose the same."""
+    return f"{project_id}/{id}"
 
 
 def digest(text: str) -> str:

@@ -31,6 +31,8 @@ class Reason(StrEnum):
     WRONG_TYPE = "wrong_type"
     EMPTY_BATCH = "empty_batch"
     BAD_ENCODING = "bad_encoding"
+    OUT_OF_RANGE = "out_of_range"
+    """A page that no list has."""
     INVALID_VALUE = "invalid_value"
     INVALID_TEXT = "invalid_text"
     INVALID_MONEY = "invalid_money"
@@ -59,6 +61,7 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.WRONG_TYPE: 400,
     Reason.EMPTY_BATCH: 400,
     Reason.BAD_ENCODING: 400,
+    Reason.OUT_OF_RANGE: 400,
     Reason.INVALID_VALUE: 422,
     Reason.INVALID_TEXT: 422,
     Reason.INVALID_MONEY: 422,

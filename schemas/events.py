@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from schemas.mailing import NO_MAILING, Mailing
 from schemas.outcomes import Trust
 
 EMPTY_OBJECT = msgspec.Raw(b"{}")
@@ -54,9 +55,19 @@ class RawEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
     revenue: Decimal | None = None
     currency: str = ""
     """ISO 4217, upper case; empty where there is no revenue or the client gave none."""
+    defaulted: bool = False
+    """Revenue is the default of the link goal: it counts as missing while another arrival states an amount."""
+    link_id: int = 0
+    """Set on a click that a link's redirect recorded; no client can set it."""
+    goal_id: str = ""
+    """The link goal whose token reported this."""
+    window_days: int = 0
+    """Attribution window of that goal; 0: the project's lookback."""
     order_id: str = ""
     conversion_id: str = ""
     """Set where the event is a conversion or names an order: the identity of its goal hit."""
+    mailing: Mailing = NO_MAILING
+    """What seed S3's conversions add."""
     properties: msgspec.Raw = EMPTY_OBJECT
     """JSON object, as the client sent it plus its unknown top-level fields."""
     context: msgspec.Raw = EMPTY_OBJECT
@@ -94,6 +105,10 @@ class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     fingerprint: str = ""
     revenue: Decimal | None = None
     currency: str = ""
+    mailing: Mailing = NO_MAILING
+    defaulted: bool = False
+    goal_id: str = ""
+    window_days: int = 0
     properties: msgspec.Raw = EMPTY_OBJECT
 
 
@@ -112,5 +127,7 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     received_at: int
     converted_at: int
     click_id: str = ""
+    goal_id: str = ""
+    """The link goal whose token reported it: where its postback URL is found."""
     revenue: Decimal | None = None
     currency: str = ""

@@ -54,11 +54,13 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     json_max_depth: Positive = 64
     public_key_max_age_days: Positive = 7
     clock_skew_max_hours: Positive = 24
+    token_requests_per_minute: Positive = 1000
+    """Requests that one postback token may make, by each ingest process."""
     linger_ms: Annotated[int, Meta(ge=0)] = 5
     produce_timeout_ms: Positive = 10_000
     drain_timeout_s: Positive = 10
     secret_file: Path | None = None
-    """File with the secret of keyed hashes (fingerprints). Without it fingerprints do not outlive the process."""
+    """File with the secret of keyed hashes (fingerprints, contacts). Without it they do not outlive the process."""
     trusted_proxy_hops: Annotated[int, Meta(ge=0)] = 0
     """How many entries at the end of X-Forwarded-For were written by proxies of ours. 0: the header is ignored."""
 
@@ -69,6 +71,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     kafka: KafkaSettings = KafkaSettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     server: ServerSettings = ServerSettings()
+    secret_file: Path | None = None
+    """The file that ingest has, too. Without it the addresses of contacts cannot be shown."""
 
 
 class StageSettings(msgspec.Struct, frozen=True, kw_only=True):

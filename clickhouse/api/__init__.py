@@ -9,6 +9,7 @@ module         what it answers
 ``receipts``   ``/v1/projects/{id}/events/{event_id}/receipt``: what became of one event
 ``projects``   projects
 ``keys``       API keys
+``links``      seed S1: links; ``link_goals``: their goals and postback tokens; ``link_analytics``: what clicks brought
 ``operations`` ledger, dead letters, health, metrics
 ``docs``       ``/docs``: a page made of ``/openapi.json``, which needs nothing from elsewhere
 =============  ====================================================================================================

@@ -11,12 +11,17 @@ from litestar.openapi.spec import Components, SecurityScheme
 from prometheus_client import CollectorRegistry
 
 from clickhouse.api.access import key_of, project_of
+from clickhouse.api.contact_conversions import ContactConversions
 from clickhouse.api.docs import DocsPage, openapi_json
 from clickhouse.api.errors import HANDLERS
 from clickhouse.api.exact import ExactResponse
 from clickhouse.api.funnel import Funnels
 from clickhouse.api.goals import Goals
 from clickhouse.api.keys import Keys
+from clickhouse.api.link_analytics import LinkAnalytics
+from clickhouse.api.link_goals import LinkGoals
+from clickhouse.api.links import Links
+from clickhouse.api.mailings import Campaigns, Flows
 from clickhouse.api.metrics import ApiMetrics, Application, Imbalance, Measured
 from clickhouse.api.operations import Operations, livez, metrics, readyz
 from clickhouse.api.projects import Projects
@@ -25,8 +30,10 @@ from clickhouse.api.reports import Reports
 from clickhouse.api.retention import Retention
 from clickhouse.api.stats import Stats
 from clickhouse.read import Reader
+from control.contacts import Contacts
 from control.log import ControlLog
 from control.metrics import ControlMetrics
+from control.secret import load_secret
 from schemas.settings import ApiSettings
 
 BODY_MAX_BYTES: Final = 64 * 1024
@@ -51,6 +58,7 @@ def create_app(settings: ApiSettings, registry: CollectorRegistry | None = None)
     log = ControlLog(settings.kafka, client_id="headwater-api", metrics=ControlMetrics(registry))
     reader = Reader(settings.clickhouse)
     imbalance = Imbalance(registry)
+    contacts = Contacts(load_secret(settings.secret_file))
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -70,8 +78,14 @@ def create_app(settings: ApiSettings, registry: CollectorRegistry | None = None)
             Funnels,
             Retention,
             Receipts,
+            ContactConversions,
+            Campaigns,
+            Flows,
             Projects,
             Keys,
+            Links,
+            LinkGoals,
+            LinkAnalytics,
             Operations,
             livez,
             readyz,
@@ -81,6 +95,7 @@ def create_app(settings: ApiSettings, registry: CollectorRegistry | None = None)
         dependencies={
             "log": Provide(lambda: log, sync_to_thread=False),
             "reader": Provide(lambda: reader, sync_to_thread=False),
+            "contacts": Provide(lambda: contacts, sync_to_thread=False),
             "kafka": Provide(lambda: settings.kafka, sync_to_thread=False),
             "registry": Provide(lambda: registry, sync_to_thread=False),
             "imbalance": Provide(lambda: imbalance, sync_to_thread=False),

@@ -22,6 +22,7 @@ VALIDATION: Final[tuple[tuple[re.Pattern[str], Reason], ...]] = (
     (re.compile(r"of length <="), Reason.TOO_LONG),
     (re.compile(r"of length >="), Reason.INVALID_VALUE),
     (re.compile(r"` [<>]=? "), Reason.INVALID_VALUE),
+    (re.compile(r"Invalid decimal"), Reason.INVALID_MONEY),
     (re.compile(r"Invalid enum value"), Reason.INVALID_VALUE),
     (re.compile(r"^Expected "), Reason.WRONG_TYPE),
 )

@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from clickhouse.api.metrics import Imbalance
 from clickhouse.read import Reader
+from control.contacts import Contacts
 from control.log import ControlLog
 from schemas.control import Key, Project
 from schemas.settings import KafkaSettings
@@ -14,6 +15,7 @@ GivenReader = NamedDependency[Reader]
 GivenKafka = NamedDependency[KafkaSettings]
 GivenRegistry = NamedDependency[CollectorRegistry]
 GivenImbalance = NamedDependency[Imbalance]
+GivenContacts = NamedDependency[Contacts]
 GivenProject = NamedDependency[Project]
 """The project that the guard let the request into."""
 GivenCaller = NamedDependency[Key]

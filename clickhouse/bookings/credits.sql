@@ -72,7 +72,7 @@ FROM
             toString(channel)),
            converted_at, toString(currency), -toDecimal128(credits.share, 9), -toDecimal128(credits.amount, 4)
     FROM credits
-    WHERE run_id IN (SELECT run_id FROM live_runs)
+    WHERE run_id IN (SELECT run_id FROM live_runs) AND scope = 'all'
       AND ({everything:Bool} OR (
           cell IN
           (

@@ -15,7 +15,7 @@ WITH
         UNION DISTINCT
         SELECT p.project_id, toString(p.carrier_kind), p.carrier
         FROM person_keys AS p
-        WHERE p.kind = 'session' AND p.carrier_kind IN ('user', 'anonymous', 'click')
+        WHERE p.kind = 'session' AND p.carrier_kind IN ('user', 'anonymous', 'click', 'fingerprint')
           AND (p.project_id, p.key) IN (SELECT project_id, session_id FROM touched_sessions)
     )
 SELECT DISTINCT {scope_id:UUID}, project_id, conversion_id

@@ -12,5 +12,5 @@
 7. A sweep, now and then, compares everything with everything and books what it finds.
 
 Reads: facts, checkpoints, ``control``.
-Writes: goal_bookings, credits, goal_definitions, runs; copies of goals and projects.
+Writes: goal_bookings, credits, goal_definitions, runs; copies of goals, projects, links and link goals.
 """

@@ -147,6 +147,7 @@ class Books:
         if parameters["everything"] or self.ledger.touched(str(parameters["scope_id"])):
             self.ledger.run("reached_sessions", parameters)
             self.ledger.run("credits", parameters)
+            self.ledger.run("click_credits", parameters)
 
     def _fence(self) -> None:
         self._failpoint(Seam.BEFORE_COMMIT)

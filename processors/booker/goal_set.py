@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from processors.booker.ledger import Ledger
-from schemas.control import ControlView, Goal, Project
+from schemas.control import ControlView, Goal, Link, LinkGoal, Project
 
 
 class GoalSet(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class GoalSet(msgspec.Struct, frozen=True):
 
 
 def goal_set(ledger: Ledger, view: ControlView) -> GoalSet:
-    """Store the goals as the view has them, and copies of goals and projects."""
+    """Store the goals as the view has them, and copies of goals, projects and links."""
     served = ledger.served()
     goals = [goal for of_project in list(view.goals_by_project.values()) for goal in of_project.values()]
     made = GoalSet(
@@ -54,7 +54,7 @@ def _goal_row(goal: Goal) -> dict[str, Any]:
 
 
 def _copy(ledger: Ledger, view: ControlView) -> None:
-    goals, projects = [], []
+    goals, projects, links, link_goals = [], [], [], []
     for entry in list(view.entries.values()):
         match entry.body:
             case Goal() as goal:
@@ -77,7 +77,33 @@ def _copy(ledger: Ledger, view: ControlView) -> None:
                         "deleted": entry.deleted,
                     }
                 )
+            case Link() as link:
+                links.append(
+                    {
+                        "project_id": link.project_id,
+                        "link_id": int(link.id),
+                        "version": entry.version,
+                        "slug": link.slug,
+                        "name": link.name,
+                        "destination": link.destination,
+                        "deleted": entry.deleted,
+                    }
+                )
+            case LinkGoal() as link_goal:
+                link_goals.append(
+                    {
+                        "project_id": link_goal.project_id,
+                        "goal_id": link_goal.id,
+                        "version": entry.version,
+                        "name": link_goal.name,
+                        "goal_type": link_goal.goal_type.value,
+                        "window_days": link_goal.window_days,
+                        "deleted": entry.deleted,
+                    }
+                )
             case _:
                 pass
     ledger.insert("goals", goals)
     ledger.insert("projects", projects)
+    ledger.insert("links", links)
+    ledger.insert("link_goals", link_goals)

@@ -31,6 +31,7 @@ STATEMENTS: Final = {
         "reached_sessions",
         "goals",
         "credits",
+        "click_credits",
         "fold_goals",
         "fold_credits",
         "purge_goal_totals",

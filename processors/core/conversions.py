@@ -4,7 +4,8 @@
 2. One order is one conversion for ever; an arrival is known by its conversion and its own event id.
 3. The conversion is *announced* with its first arrival that is a conversion; one that merely names an order is not.
 4. Each field of the conversion comes from the most trusted, then first, arrival that has it. Amount and currency travel
-   together. A time that is only the time of receipt counts as missing while another arrival states one.
+   together; a default amount counts as missing, and so does a default currency beside others of the same trust. A
+   time that is only the time of receipt counts as missing while another arrival states one.
    (The view ``conversions`` says the same in SQL; a property test compares the two.)
 """
 
@@ -41,6 +42,10 @@ def arrival_of(event: RawEvent, *, session_id: str, path: str) -> Arrival:
         fingerprint=event.fingerprint,
         revenue=event.revenue,
         currency=event.currency,
+        mailing=event.mailing,
+        defaulted=event.defaulted,
+        goal_id=event.goal_id,
+        window_days=event.window_days,
         properties=event.properties,
     )
 
@@ -57,6 +62,7 @@ def announcement_of(arrival: Arrival) -> Conversion:
         received_at=arrival.received_at,
         converted_at=arrival.converted_at,
         click_id=arrival.click_id,
+        goal_id=arrival.goal_id,
         revenue=arrival.revenue,
         currency=arrival.currency,
     )
@@ -84,7 +90,9 @@ def merge(arrivals: Sequence[Arrival]) -> Merged:
     ranked = sorted(arrivals, key=lambda arrival: arrival.trust)  # stable: log order within a trust
     first = ranked[0]
     timed = next((arrival for arrival in ranked if arrival.timed), first)
-    paid = next((arrival for arrival in ranked if arrival.revenue is not None), None)
+    money = [arrival for arrival in ranked if arrival.revenue is not None]
+    # Stable, too: within a trust, money with a stated currency goes before money in the default one.
+    paid = min(money, key=lambda one: (one.defaulted, one.trust, one.mailing.currency_defaulted), default=None)
 
     def known(field: str) -> str:
         return next((value for arrival in ranked if (value := getattr(arrival, field))), "")

@@ -30,6 +30,8 @@ class Touch(StrEnum):
 
     ENTRY = "entry"
     CAMPAIGN = "campaign"
+    CLICK = "click"
+    """On a link of ours. Its source is what the destination's UTM parameters, else the referrer, show."""
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -14,6 +14,7 @@ from processors.stages.state import Overlay, State
 from processors.stages.totals import Totals
 from schemas.codec import decode_arrival, encode, version
 from schemas.events import Arrival
+from schemas.mailing import Mailing
 from schemas.outcomes import Stage
 from schemas.topics import CONVERSIONS, CONVERSIONS_RAW
 
@@ -158,9 +159,14 @@ def _columns(partition: int, kept: Sequence[tuple[Line[Arrival], bytes]]) -> Col
             "fingerprint",
             "revenue",
             "currency",
+            "defaulted",
+            "goal_id",
+            "window_days",
             "checksum",
         )
     }
+    for name in Mailing.__struct_fields__:
+        columns[name] = [getattr(arrival.mailing, name) for arrival in arrivals]
     columns["conversion_id"] = [conversion for _, conversion in kept]
     columns["event_id"] = [line.event_id for line, _ in kept]
     columns["properties"] = [bytes(arrival.properties) for arrival in arrivals]

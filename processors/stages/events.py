@@ -225,9 +225,13 @@ def _stamp(line: Line[RawEvent], visits: Visits, visit: bytes, clock: int) -> St
             touch, shown = Touch.ENTRY.value, shown or DIRECT_VISIT
         else:
             shown = None
-    announced = session.unannounced(
-        (("user", event.user_id), ("anonymous", event.anonymous_id), ("click", event.click_id))
-    )
+    elif event.link_id:
+        shown, _ = evidence(here, event.referrer, event.campaign)
+        touch, shown = Touch.CLICK.value, shown or DIRECT_VISIT
+    identities = [("user", event.user_id), ("anonymous", event.anonymous_id), ("click", event.click_id)]
+    if event.link_id:
+        identities.append(("fingerprint", event.fingerprint))
+    announced = session.unannounced(identities)
     session.observe(at, order, shown, announced)
     return Stamp(here.path, session.id, opens, session.source, touch, shown or UNKNOWN, announced)
 
@@ -277,6 +281,7 @@ def _columns(partition: int, kept: Sequence[Line[RawEvent]], stamps: Sequence[St
         "touch_term": [source.term for source in shown],
         "touch_content": [source.content for source in shown],
         "touch_channel": [source.channel for source in shown],
+        "link_id": [event.link_id for event in events],
         "key_kinds": [[kind for kind, _ in keys] for keys in announced],
         "key_values": [[value for _, value in keys] for keys in announced],
         "checksum": [event.checksum for event in events],

@@ -41,6 +41,7 @@ CONFINED: Final = {
     "aiokafka": ("control", "ingest.producer", "processors.runtime", "processors.booker", "deploy"),
     "clickhouse_connect": ("clickhouse",),
     "chdb": ("clickhouse.embedded",),
+    "cryptography": ("control.contacts",),
     "rocksdict": ("processors.runtime", "processors.stages.state"),
     "litestar": ("clickhouse.api",),
     "faust": ("processors.delivery",),

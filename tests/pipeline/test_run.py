@@ -187,7 +187,8 @@ def test_demo_env_is_private_and_complete(instance: Process, environment: dict[s
     path = Path(environment["HEADWATER_DATA_DIR"]) / "demo.env"
     assert path.stat().st_mode & 0o777 == 0o600
     demo = demo_project.read(path)
-    assert {"HEADWATER_URL", "PROJECT_ID", "SITE_KEY", "SECRET_KEY", "PUBLIC_KEY", "CLICKHOUSE_URL"} <= set(demo)
+    names = {"HEADWATER_URL", "PROJECT_ID", "SITE_KEY", "SECRET_KEY", "PUBLIC_KEY", "CLICKHOUSE_URL"}
+    assert names | {"POSTBACK_TOKEN", "LINK_ID", "LINK_URL"} == set(demo)
     assert run_sql(demo["CLICKHOUSE_URL"], "SELECT currentDatabase()").strip() == "headwater"
 
 

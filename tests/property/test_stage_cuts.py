@@ -64,6 +64,8 @@ def event_streams(draw: st.DrawFn) -> list[list[bytes]]:
                 anonymous_id=visitor,
                 session_id=draw(st.sampled_from(["", "", "s1", "s2"])),
                 click_id=draw(st.sampled_from(["", "", "c1"])),
+                fingerprint=draw(st.sampled_from(["", "f1"])),
+                link_id=draw(st.sampled_from([0, 0, 7])),
                 url=draw(st.sampled_from(URLS)),
                 referrer=draw(st.sampled_from(REFERRERS)),
                 campaign=draw(st.sampled_from([None, None, Campaign(source="push")])),

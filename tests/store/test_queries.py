@@ -1,6 +1,7 @@
 """The named queries: each says what it asks, takes and returns, and says the truth."""
 
 import re
+import uuid
 from collections.abc import AsyncIterator
 from importlib import resources
 from typing import Any
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 
 from clickhouse import migrate
-from clickhouse.api import goal_fields, operations, receipts, stats
+from clickhouse.api import contact_conversions, goal_fields, link_analytics, operations, receipts, stats
 from clickhouse.api.funnel import Walked
 from clickhouse.api.metrics import LedgerRow
 from clickhouse.api.rates import DayMoney
@@ -31,6 +32,24 @@ CUT: Parameters = {
     "campaign": "",
     "channel": "",
 }
+
+
+class Exported(msgspec.Struct):
+    """The row of ``link_export``, which the API passes on as CSV."""
+
+    conversion_id: uuid.UUID
+    link_id: int
+    click_id: str
+    clicked_at: str
+    converted_at: str
+    goal_type: str
+    order_id: str
+    value: str
+    currency: str
+    matched_by: str
+    time_to_convert: float
+
+
 EVERY: dict[str, tuple[type[msgspec.Struct], Parameters]] = {
     "ping": (Ping, {}),
     "regex_check": (goal_fields._Matches, {"pattern": r"^/blog/\d+'$"}),
@@ -38,6 +57,11 @@ EVERY: dict[str, tuple[type[msgspec.Struct], Parameters]] = {
     "goal_money": (DayMoney, {**SPAN, "goal_id": ID}),
     "goals_report": (GoalHits, {**CUT, "goal_ids": [ID], "model": "last_touch"}),
     "sources_report": (Credited, {**CUT, "model": "last_touch"}),
+    "mailing_page": (
+        contact_conversions._Page,
+        {"project_id": "p", "kind": "", "contact_id": "", "campaign_id": "'", "skip": 0, "page": 1000},
+    ),
+    "mailing_conversions": (contact_conversions._Row, {"project_id": "p", "ids": [ID]}),
     "visits": (Visits, {**CUT, "by_source": True}),
     "funnel": (
         Walked,
@@ -67,6 +91,9 @@ EVERY: dict[str, tuple[type[msgspec.Struct], Parameters]] = {
     "receipt_credits": (receipts._Credit, {"project_id": "p", "conversion_id": ID}),
     "receipt_dead_letter": (receipts._DeadLetter, {"project_id": "p", "event_ids": [ID]}),
     "stage_progress": (receipts._Progress, {"stage": "events"}),
+    "link_conversions": (link_analytics.Brought, {**SPAN, "link_id": 7, "time_zone": "Asia/Kathmandu"}),
+    "link_clicks": (link_analytics.Clicked, {**SPAN, "link_id": 7, "time_zone": "Asia/Kathmandu"}),
+    "link_export": (Exported, {**SPAN, "link_id": 7}),
     "ledger": (LedgerRow, {}),
     "dead_letters": (operations._Letter, {"stage": "", "reason": "", "limit": 5}),
 }

@@ -11,9 +11,13 @@ from schemas.control import (
     GoalType,
     Key,
     KeyKind,
+    Link,
+    LinkGoal,
+    LinkGoalType,
     MatchType,
     Project,
     Rate,
+    Token,
     decode_record,
     digest,
     encode_record,
@@ -24,6 +28,9 @@ KEY = Key(id="k", project_id="p", kind=KeyKind.SECRET, digest=digest("text"), hi
 GOAL = Goal(
     id="g", project_id="p", name="Paid", type=GoalType.CUSTOM, match_type=MatchType.EXACT, match_value="purchase"
 )
+LINK = Link(id="7", project_id="p", slug="sale", destination="https://shop.example/")
+LINK_GOAL = LinkGoal(id="lg", project_id="p", name="Sale", goal_type=LinkGoalType.PURCHASE)
+TOKEN = Token(id="t", project_id="p", goal_id="lg", digest=digest("token"), hint="to…en")
 RATE = Rate(id="r", project_id="p", currency="EUR", into="USD", day="2026-01-01", rate="1.1")
 
 
@@ -42,7 +49,7 @@ def renamed(goal: Goal, name: str) -> Goal:
     return msgspec.structs.replace(goal, name=name)
 
 
-@pytest.mark.parametrize("body", [PROJECT, KEY, GOAL, RATE])
+@pytest.mark.parametrize("body", [PROJECT, KEY, GOAL, RATE, LINK, LINK_GOAL, TOKEN])
 def test_every_kind_survives_its_encoding(body: Body) -> None:
     assert decode_record(encode_record(record(body, 3, deleted=True))) == record(body, 3, deleted=True)
 
@@ -134,3 +141,27 @@ def test_an_undecodable_record_only_moves_the_offset() -> None:
 
 def test_a_lone_surrogate_in_a_key_is_an_unknown_key() -> None:
     assert view_of(record(KEY, 0)).key("\ud800") is None
+
+
+def test_a_slug_belongs_to_the_first_link_that_took_it_until_that_gives_it_up() -> None:
+    view = view_of(record(PROJECT, 0), record(LINK, 0))
+    second = msgspec.structs.replace(LINK, id="8")
+    assert not view.apply(2, record(second, 0))
+    assert view.entry(Link, "8") is None
+    assert view.apply(3, record(msgspec.structs.replace(LINK, slug="other"), 1))
+    assert (view.link("sale"), view.links_by_slug["other"].id) == (None, "7")
+    assert view.apply(4, record(second, 0))
+    assert view.links_by_slug["sale"].id == "8"
+    assert not view.apply(5, record(LINK, 2)), "nor may it be taken back"
+    assert view.apply(6, record(second, 1, deleted=True))
+    assert view.link("sale") is None
+    assert view.apply(7, record(LINK, 2))
+
+
+def test_a_token_names_its_goal_until_token_goal_or_project_is_deleted() -> None:
+    made = [record(PROJECT, 0), record(LINK_GOAL, 0), record(TOKEN, 0)]
+    assert view_of(*made).goal_of_token("token") == LINK_GOAL
+    assert view_of(*made).goal_of_token("another") is None
+    for body in (PROJECT, LINK_GOAL, TOKEN):
+        assert view_of(*made, record(body, 1, deleted=True)).goal_of_token("token") is None
+    assert view_of(record(PROJECT, 0), record(LINK, 0), record(PROJECT, 1, deleted=True)).link("sale") is None

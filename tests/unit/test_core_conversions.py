@@ -5,6 +5,7 @@ from typing import Any
 
 from processors.core.conversions import announcement_of, arrival_of, merge
 from schemas.events import Arrival, RawEvent
+from schemas.mailing import Mailing
 from schemas.outcomes import Trust
 
 
@@ -32,10 +33,27 @@ def test_the_server_is_the_source_of_truth_whichever_report_is_first() -> None:
         assert merged.received_at == 10
 
 
+def test_a_default_amount_counts_as_missing_while_another_arrival_states_one() -> None:
+    default = arrival(Trust.TOKEN, revenue=Decimal("5"), currency="EUR", defaulted=True)
+    stated = arrival(Trust.PUBLIC, revenue=Decimal("7"), currency="USD")
+    for order in ([default, stated], [stated, default]):
+        assert (merge(order).revenue, merge(order).currency) == (Decimal("7"), "USD")
+    assert (merge([default]).revenue, merge([default]).currency) == (Decimal("5"), "EUR")
+
+
 def test_amount_and_currency_travel_together() -> None:
     merged = merge([arrival(Trust.SECRET, currency="EUR"), arrival(Trust.PUBLIC, revenue=Decimal("5"), currency="USD")])
     assert (merged.revenue, merged.currency) == (Decimal("5"), "USD")
     assert merge([arrival(Trust.SECRET, currency="EUR")]).revenue is None
+
+
+def test_money_in_a_default_currency_counts_as_missing_beside_as_trusted_money_in_a_stated_one() -> None:
+    default = Mailing(currency_defaulted=True)
+    first = arrival(Trust.SECRET, revenue=Decimal("5"), currency="USD", mailing=default)
+    stated = arrival(Trust.SECRET, revenue=Decimal("6"), currency="EUR")
+    public = arrival(Trust.PUBLIC, revenue=Decimal("7"), currency="GBP")
+    assert merge([first, stated, public]).currency == "EUR"
+    assert merge([first, public]).currency == "USD"
 
 
 def test_a_default_time_counts_as_missing() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from control.secret import load_secret
 from ingest.app import handles
 from ingest.bots import is_bot
 from ingest.inflate import inflate
-from ingest.service import load_secret
 from ingest.timestamps import instant
 from ingest.visitor import client_address, fingerprint, visitor_key
 from schemas.errors import Reason, Refused
@@ -195,6 +195,8 @@ def test_programs_are_told_from_browsers(agent: str, bot: bool) -> None:
         ("POST", "/v1/projects//conversions", False),
         ("POST", "/v1/projects/p/conversions/c/refunds", False),
         ("POST", "/v1/projects/p/goals", False),
+        ("POST", "/api/v1/conversions", True),
+        ("GET", "/api/v1/conversions", False),
         ("POST", "/v2/projects/p/events", False),
     ],
 )
