@@ -16,6 +16,7 @@ from schemas.outcomes import Stage
 from schemas.settings import BookerSettings
 
 MAX_LEVEL: Final = 3
+NO_DELTA: Final = Delta(since={}, until={})
 OPEN_HOURS: Final = 48
 """The ledger proves these hours anew each time; what is older is sealed."""
 
@@ -55,14 +56,7 @@ class Books:
         delta = Delta(since=head.offsets, until=until)
         if not (delta.touches(Stage.EVENTS) or delta.touches(Stage.CONVERSIONS) or goals.pending):
             return None
-        run_id = str(uuid_utils.uuid7())
-        parameters = self._parameters(head, run_id, goals, everything=False)
-        self.ledger.run("touched_conversions", parameters, delta=delta)
-        if goals.complete:
-            self.ledger.run("goals", parameters | {"complete": True}, delta=delta)
-        self._book_history(parameters, goals)
-        self._book_credits(parameters)
-        return self._commit(head, run_id, goals, kind="book", offsets={**head.offsets, **until}, started=started)
+        return self._settle(head, goals, delta, kind="book", offsets={**head.offsets, **until}, started=started)
 
     def sweep(self) -> Head:
         """Compare all facts with all bookings, and book what differs: nothing, if no rule was broken.
@@ -72,14 +66,7 @@ class Books:
         started = time.time()
         head = self.ledger.head()
         goals = self._current_goals(head)
-        run_id = str(uuid_utils.uuid7())
-        parameters = self._parameters(head, run_id, goals, everything=True)
-        self.ledger.run("touched_conversions", parameters, delta=Delta(since={}, until={}))
-        if goals.complete:
-            self.ledger.run("goals", parameters | {"complete": True})
-        self._book_history(parameters, goals)
-        self._book_credits(parameters)
-        swept = self._commit(head, run_id, goals, kind="sweep", offsets=head.offsets, started=started)
+        swept = self._settle(head, goals, None, kind="sweep", offsets=head.offsets, started=started)
         self.ledger.run("seal", {"open_hours": OPEN_HOURS})
         return swept
 
@@ -119,22 +106,40 @@ class Books:
         return None
 
     def _current_goals(self, head: Head) -> GoalSet:
+        """The goals of the view; made anew when they changed, and when another run may have completed pending ones."""
         known = self._goals
-        if known is None or known.control_offset != self._view.offset or self._booked_on != head.run_id:
-            if known is None or known.control_offset != self._view.offset or known.pending:
-                self._goals = known = goal_set(self.ledger, self._view)
-            self._booked_on = head.run_id
+        completed = known is not None and bool(known.pending) and self._booked_on != head.run_id
+        if known is None or known.control_offset != self._view.offset or completed:
+            self._goals = known = goal_set(self.ledger, self._view)
+        self._booked_on = head.run_id
         return known
 
-    def _parameters(self, head: Head, run_id: str, goals: GoalSet, *, everything: bool) -> dict[str, object]:
-        return {
+    def _settle(
+        self,
+        head: Head,
+        goals: GoalSet,
+        delta: Delta | None,
+        *,
+        kind: str,
+        offsets: Mapping[str, int],
+        started: float,
+    ) -> Head:
+        """Book target minus booked for what the delta touches, or for everything, and commit."""
+        run_id = str(uuid_utils.uuid7())
+        parameters: dict[str, object] = {
             "run_id": run_id,
             "run_number": head.number + 1,
             "scope_id": run_id,
             "set_id": goals.set_id,
-            "everything": everything,
+            "everything": delta is None,
             "lookback_days": self._settings.lookback_days,
         }
+        self.ledger.run("touched_conversions", parameters, delta=NO_DELTA if delta is None else delta)
+        if goals.complete:
+            self.ledger.run("goals", parameters | {"complete": True}, delta=delta)
+        self._book_history(parameters, goals)
+        self._book_credits(parameters)
+        return self._commit(head, run_id, goals, kind=kind, offsets=offsets, started=started)
 
     def _book_history(self, parameters: dict[str, object], goals: GoalSet) -> None:
         if goals.pending:
