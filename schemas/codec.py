@@ -19,7 +19,8 @@ CONTROL_HEADER: Final = "control-offset"
 
 RECORD_MAX_BYTES: Final = 900 * 1024
 RECORD_MAX_LINES: Final = 4096
-_MAX_VERSION: Final = 2**64 - 1
+_MAX_VERSION: Final = 2**64 - 2
+"""Of the first position. 2**64 - 1 is a row written anew when its person was forgotten: it wins over any replay."""
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
 decode_event = msgspec.json.Decoder(RawEvent).decode

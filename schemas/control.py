@@ -187,7 +187,88 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="f
     created_at: int = 0
 
 
-Body = Project | Key | Goal | Rate | Link | LinkGoal | Token | Campaign | Flow
+class ForgetMode(StrEnum):
+    """What becomes of a forgotten person's conversions and events."""
+
+    ANONYMIZE = "anonymize"
+    """They stay in every total, and belong to nobody."""
+    REMOVE = "remove"
+    """They are taken out of every total."""
+
+
+CHECK: Final = "check"
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="forgotten"):
+    """A person's request to be forgotten: what was received before it is theirs no more, also when it is replayed."""
+
+    id: str
+    project_id: str
+    mode: ForgetMode
+    requested_at: int
+    """ms"""
+    given: tuple[str, ...]
+    """Keyed hashes of the identities that the request names: :mod:`control.identities`."""
+    identities: tuple[str, ...] = ()
+    """Those of all identities that were found to be this person's alone."""
+    check: str = ""
+    """Keyed hash of the id, of the kind ``CHECK``: who has another secret can match nobody, and must find out."""
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the identities have been found."""
+        return bool(self.identities)
+
+
+class DestinationKind(StrEnum):
+    """Who is told of conversions."""
+
+    POSTBACK = "postback"
+    """A server of the project's: seed S1's body, signed."""
+    META = "meta"
+    """Meta's Conversions API."""
+    GOOGLE = "google"
+    """Google's enhanced conversions."""
+
+
+class Consent(StrEnum):
+    """Which conversions a destination may be told of, by what the visitor is known to have consented to."""
+
+    NOT_REQUIRED = "not_required"
+    IF_GRANTED = "if_granted"
+    """Only where consent is stated."""
+    UNLESS_DENIED = "unless_denied"
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True, tag_field="object", tag="destination"):
+    """Who is told of a project's conversions, and how.
+
+    A link goal with a postback URL is a destination without any record (:meth:`ControlView.destination`); it gets one,
+    under the goal's id, once something about it is changed.
+    """
+
+    id: str
+    project_id: str
+    name: str
+    kind: DestinationKind
+    url: str = ""
+    """postback: where to. The others: base URL instead of the platform's own (tests, proxies), empty for that."""
+    goal_id: str = ""
+    """Link goal whose postback URL this is: only conversions of that goal. Empty: all conversions of the project."""
+    secret: str = ""
+    """Signing secret or access token, sealed under the installation's secret. Empty: derived from that."""
+    options: dict[str, str] = {}
+    """meta: pixel_id, test_event_code, api_version; google: customer_id, conversion_action, .."""
+    consent: Consent = Consent.NOT_REQUIRED
+    events: tuple[str, ...] = ()
+    """Kinds of conversions to tell of; empty: all."""
+    enabled: bool = True
+    disabled_reason: str = ""
+    """Why it is not enabled: what an operator wrote, or the run of failures that ended it."""
+    created_at: int = 0
+
+
+Body = Project | Key | Goal | Rate | Link | LinkGoal | Token | Campaign | Flow | Destination | Forgotten
 
 
 class ControlRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,6 +295,9 @@ class Entry(msgspec.Struct, frozen=True):
     """Offset of its first version."""
 
 
+_NOBODY: Final[dict[str, Forgotten]] = {}
+
+
 class ControlView:
     """The fold of the log up to ``offset`` (exclusive): the next offset to apply."""
 
@@ -227,6 +311,8 @@ class ControlView:
         self.links_by_project: dict[str, dict[str, Link]] = {}
         self.link_goals_by_project: dict[str, dict[str, LinkGoal]] = {}
         self.tokens_by_digest: dict[str, Token] = {}
+        self.forgotten_by_project: dict[str, dict[str, Forgotten]] = {}
+        self.destinations_by_project: dict[str, dict[str, Destination]] = {}
 
     def apply(self, offset: int, record: ControlRecord) -> bool:
         """Apply the record at ``offset``; False if it lost a race and changed nothing."""
@@ -270,6 +356,12 @@ class ControlView:
                 self.link_goals_by_project.setdefault(body.project_id, {})[body.id] = body
             case Token():
                 self.tokens_by_digest[body.digest] = body
+            case Forgotten():
+                known = self.forgotten_by_project.get(body.project_id, {})
+                # A dictionary of its own: stages read the old one meanwhile.
+                self.forgotten_by_project[body.project_id] = {**known, body.id: body}
+            case Destination():
+                self.destinations_by_project.setdefault(body.project_id, {})[body.id] = body
             case _:
                 pass  # the others are found by their id only
 
@@ -289,6 +381,8 @@ class ControlView:
                 self.link_goals_by_project[body.project_id].pop(body.id, None)
             case Token():
                 self.tokens_by_digest.pop(body.digest, None)
+            case Destination():
+                self.destinations_by_project[body.project_id].pop(body.id, None)
             case _:
                 pass  # the others are found by their id only
 
@@ -328,6 +422,53 @@ class ControlView:
         if token is None or self.project(token.project_id) is None:
             return None
         return self.link_goal(token.project_id, token.goal_id)
+
+    def forgotten(self, project_id: str) -> dict[str, Forgotten]:
+        """The project's requests to forget, by id. Never changed in place."""
+        return self.forgotten_by_project.get(project_id, _NOBODY)
+
+    def destinations(self, project_id: str) -> list[Destination]:
+        """The project's destinations, oldest first: its records, and its link goals with a postback URL."""
+        if self.project(project_id) is None:
+            return []
+        known = [
+            *map(self._addressed, self.destinations_by_project.get(project_id, {}).values()),
+            *map(self._implied, self.link_goals_by_project.get(project_id, {}).values()),
+        ]
+        return sorted((one for one in known if one is not None), key=lambda one: (one.created_at, one.id))
+
+    def destination(self, project_id: str, destination_id: str) -> Destination | None:
+        """The destination, unless it or its project was deleted."""
+        if self.project(project_id) is None:
+            return None
+        record = self.destinations_by_project.get(project_id, {}).get(destination_id)
+        if record is not None:
+            return self._addressed(record)
+        goal = self.link_goal(project_id, destination_id)
+        return None if goal is None else self._implied(goal)
+
+    def _addressed(self, record: Destination) -> Destination | None:
+        """The destination of a record: a goal's has the address that the goal has now, and ends with it."""
+        if not record.goal_id:
+            return record
+        goal = self.link_goal(record.project_id, record.goal_id)
+        if goal is None or not goal.postback_url:
+            return None
+        return msgspec.structs.replace(record, url=goal.postback_url)
+
+    def _implied(self, goal: LinkGoal) -> Destination | None:
+        """The destination that a goal's postback URL makes where no record says otherwise."""
+        if not goal.postback_url or (Destination, goal.id) in self.entries:
+            return None
+        return Destination(
+            id=goal.id,
+            project_id=goal.project_id,
+            name=goal.name,
+            kind=DestinationKind.POSTBACK,
+            url=goal.postback_url,
+            goal_id=goal.id,
+            created_at=goal.created_at,
+        )
 
     def _slug_taken(self, link: Link) -> bool:
         holder = self.links_by_slug.get(link.slug)

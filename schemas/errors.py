@@ -31,6 +31,8 @@ class Reason(StrEnum):
     WRONG_TYPE = "wrong_type"
     EMPTY_BATCH = "empty_batch"
     BAD_ENCODING = "bad_encoding"
+    READ_TIMEOUT = "read_timeout"
+    """The body did not arrive in time; sent faster, the same bytes may work."""
     OUT_OF_RANGE = "out_of_range"
     """A page that no list has."""
     INVALID_VALUE = "invalid_value"
@@ -62,6 +64,7 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.EMPTY_BATCH: 400,
     Reason.BAD_ENCODING: 400,
     Reason.OUT_OF_RANGE: 400,
+    Reason.READ_TIMEOUT: 408,
     Reason.INVALID_VALUE: 422,
     Reason.INVALID_TEXT: 422,
     Reason.INVALID_MONEY: 422,

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import msgspec
 
-from schemas.mailing import NO_MAILING, Mailing
-from schemas.outcomes import Trust
+from schemas.identifiers import NO_IDENTIFIERS, Identifiers
+from schemas.mailing import INTERACTIONS, NO_MAILING, Mailing
+from schemas.outcomes import NoticeEvent, Trust
 
 EMPTY_OBJECT = msgspec.Raw(b"{}")
 
@@ -21,6 +22,15 @@ class Campaign(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     name: str = ""
     term: str = ""
     content: str = ""
+
+
+class Refund(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What makes an event a refund. ``revenue`` of the event is the amount, negative; None: all that is left."""
+
+    refund_id: str
+    """The client's id of it: sent again for the same order, it is the same refund."""
+    conversion_id: str = ""
+    """What is refunded, where that is known; else the event's ``order_id`` names it."""
 
 
 class RawEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
@@ -66,8 +76,14 @@ class RawEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
     order_id: str = ""
     conversion_id: str = ""
     """Set where the event is a conversion or names an order: the identity of its goal hit."""
+    refund: Refund | None = None
+    """Set on refunds. They have no ``conversion_id`` of their own: a refund is no conversion and no goal hit."""
     mailing: Mailing = NO_MAILING
-    """What seed S3's conversions add."""
+    """The contact, what it interacted with, and what seed S3's conversions add."""
+    identifiers: Identifiers = NO_IDENTIFIERS
+    """Of a conversion's visitor, hashed at the edge, for forwarding; never stored."""
+    consent: str = ""
+    """Value of :class:`schemas.identifiers.VisitorConsent`; empty: not stated."""
     properties: msgspec.Raw = EMPTY_OBJECT
     """JSON object, as the client sent it plus its unknown top-level fields."""
     context: msgspec.Raw = EMPTY_OBJECT
@@ -75,6 +91,11 @@ class RawEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
     @property
     def is_conversion(self) -> bool:
         return self.event_type == "conversion"
+
+    @property
+    def is_interaction(self) -> bool:
+        """With an e-mail campaign or flow, by a known contact: others of that name are events like any."""
+        return self.event_type in INTERACTIONS and self.mailing.contact_id != ""
 
 
 class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
@@ -97,6 +118,8 @@ class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     event_type: str
     event_name: str = ""
     path: str = ""
+    page: str = ""
+    """URL without what may name its visitor: see :func:`processors.core.locations.page_of`. Not stored."""
     visitor: str
     user_id: str = ""
     anonymous_id: str = ""
@@ -109,13 +132,15 @@ class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     defaulted: bool = False
     goal_id: str = ""
     window_days: int = 0
+    identifiers: Identifiers = NO_IDENTIFIERS
+    consent: str = ""
     properties: msgspec.Raw = EMPTY_OBJECT
 
 
 class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """Announcement of a new conversion, a record on ``conversions``, sent when its first arrival is stored.
+    """Announcement of a conversion, a line on ``conversions``: of a new one, and of one whose money has changed.
 
-    May be sent twice after a crash: consumers dedupe by ``conversion_id``.
+    May be sent twice after a crash: consumers dedupe by ``conversion_id`` and ``revision``.
     """
 
     project_id: str
@@ -131,3 +156,10 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     """The link goal whose token reported it: where its postback URL is found."""
     revenue: Decimal | None = None
     currency: str = ""
+    event: NoticeEvent = NoticeEvent.TRACKED
+    revision: int = 1
+    """Counts the announcements of this conversion; later ones replace earlier ones."""
+    page: str = ""
+    identifiers: Identifiers = NO_IDENTIFIERS
+    """Those of the arrival that announces it, like the consent: no two reports' identifiers are ever mixed."""
+    consent: str = ""

@@ -6,7 +6,8 @@
    a part of the batch dedupes.
 3. ``conversion_id``: UUIDv5 of project, kind and order id; without an order, of the event id. One order is one
    conversion for ever.
-4. The partition is Kafka's murmur2 of the key, chosen by us and not by a client library, so every writer agrees.
+4. A refund is named by what it refunds and the client's id of it: sent again, it is the same refund.
+5. The partition is Kafka's murmur2 of the key, chosen by us and not by a client library, so every writer agrees.
 """
 
 import hashlib
@@ -45,6 +46,11 @@ def conversion_id(project_id: str, kind: str, order_id: str, event_id: str) -> s
     if order_id:
         return derived("order", project_id, kind, order_id)
     return derived("conversion", project_id, kind, event_id)
+
+
+def refund_event_id(project_id: str, target: str, refund_id: str) -> str:
+    """Id of the event of a refund. ``target``: the conversion refunded, or the order where only that is known."""
+    return derived("refund", project_id, target, refund_id)
 
 
 def session_id(project_id: str, visitor: str, started_at: int) -> str:

@@ -1,4 +1,5 @@
-"""What e-mail marketing knows of a conversion (seed S3): its contact, and the campaign or flow that it is claimed for.
+"""What e-mail marketing knows of an event (seed S3): its contact, and the campaign or flow that it is an interaction
+with or, for a conversion, claimed for.
 
 A campaign, a flow and a contact have UUIDs. A client's id that is none is accepted: the UUID is derived from it, so
 that the same text names the same thing wherever it is used, in one project.
@@ -42,8 +43,21 @@ class Named(StrEnum):
     FLOW = "flow"
 
 
+class Interaction(StrEnum):
+    """What a contact does with a campaign or a flow: types of events."""
+
+    OPEN = "email_open"
+    CLICK = "email_click"
+
+
+INTERACTIONS: Final = frozenset(interaction.value for interaction in Interaction)
+
+
 class Mailing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The part of a conversion's report that other events lack. Empty and 0: not stated, so a default holds."""
+    """What an event says of e-mail marketing. Empty and 0: not stated, so a default holds.
+
+    Any event may name its contact, an interaction its campaign and flow, and only a conversion has the rest.
+    """
 
     contact_id: str = ""
     sealed_email: str = ""

@@ -15,6 +15,9 @@ PREFIX: Final = "HEADWATER_"
 Positive = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
+LOOKBACK_DAYS: Final = 30
+"""Touches older than this before a conversion do not count, unless it, its goal or its project says otherwise."""
+
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the log is."""
@@ -73,6 +76,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     server: ServerSettings = ServerSettings()
     secret_file: Path | None = None
     """The file that ingest has, too. Without it the addresses of contacts cannot be shown."""
+    lookback_days: Positive = LOOKBACK_DAYS
+    """As the booker's: an explanation attributes as a run does."""
 
 
 class StageSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +89,8 @@ class StageSettings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: Port = 0
     batch_max_bytes: Positive = 16 * 1024 * 1024
     """Kafka bytes of one micro-batch."""
-    batch_max_wait_ms: Positive = 100
+    batch_max_wait_ms: Positive = 250
+    """Small batches begin so far apart: each costs the store about the same, whatever is in it."""
     dedupe_window_days: Positive = 7
     session_idle_minutes: Positive = 30
     session_max_hours: Positive = 24
@@ -92,6 +98,8 @@ class StageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """So many undecodable lines in a row halt the partition instead of flooding the dead-letter topic."""
     instance: str = ""
     """Kafka group.instance.id suffix (static membership); empty: none."""
+    secret_file: Path | None = None
+    """The file that ingest has, too. Without it nobody can be forgotten."""
 
 
 class BookerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,13 +108,45 @@ class BookerSettings(msgspec.Struct, frozen=True, kw_only=True):
     kafka: KafkaSettings = KafkaSettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     metrics_port: Port = 0
-    run_interval_ms: Positive = 250
+    run_interval_ms: Positive = 500
     fold_runs: Positive = 500
     """Fold the runs of one level once there are so many of them."""
     sweep_interval_s: Positive = 3600
-    lookback_days: Positive = 30
+    lookback_days: Positive = LOOKBACK_DAYS
+    key_max_edges: Positive = 2_000
+    """An identity that more sessions and conversions carry joins nothing: a shared test account, a proxy."""
     instance: str = ""
     """Kafka group.instance.id suffix: a booker that died and came back need not wait for its session to end."""
+    secret_file: Path | None = None
+    """The file that ingest has, too. Without it nobody can be forgotten."""
+
+
+class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Delivery: postbacks and platforms."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    data_dir: Path = Path(".headwater")
+    metrics_port: Port = 0
+    secret_file: Path | None = None
+    """The file that the API has, too: what secrets of destinations are sealed with."""
+    delivery_allow_private: bool = False
+    """Also tell destinations at private, loopback and link-local addresses. For tests and closed networks only."""
+    delivery_timeout_ms: Positive = 10_000
+    """One attempt, from looking up the name to the last byte of the answer that is read."""
+    delivery_concurrency: Positive = 256
+    """Attempts under way at a time; at most one of each destination."""
+    delivery_retry_base_ms: Positive = 5_000
+    """A delay is drawn from 0 to base x 2^n (full jitter), at most delivery_retry_max_ms."""
+    delivery_retry_max_ms: Positive = 3_600_000
+    delivery_retry_s: Positive = 86_400
+    """So long after its first attempt was due a delivery is given up."""
+    delivery_failures_max: Positive = 100
+    """So many failed attempts in a row disable a destination."""
+    delivery_click_wait_ms: Annotated[int, Meta(ge=0)] = 5_000
+    """So long after its announcement a conversion waits for the store to say which click it is attributed to."""
+    instance: str = ""
+    """Kafka group.instance.id suffix (static membership); empty: none."""
 
 
 S = TypeVar("S", bound=msgspec.Struct)

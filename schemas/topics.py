@@ -33,8 +33,8 @@ CONTROL: Final = Topic(
     name="control",
     key="kind:id",
     value="schemas.control.ControlRecord, one a record",
-    writers=("api",),
-    readers=("ingest", "events", "conversions", "booker", "api"),
+    writers=("api", "delivery"),
+    readers=("ingest", "events", "conversions", "booker", "delivery", "api"),
     partitions=1,
     retention_ms=FOR_EVER,
 )
@@ -59,6 +59,40 @@ CONVERSIONS: Final = Topic(
     writers=("conversions",),
     readers=("delivery",),
 )
+DELIVERIES: Final = Topic(
+    name="deliveries",
+    key="destination id",
+    value="schemas.deliveries.Task, Attempt or Mark, one a record",
+    writers=("delivery",),
+    readers=("delivery",),
+)
+DELIVERIES_REPLAY: Final = Topic(
+    name="deliveries-replay",
+    key="destination id",
+    value="schemas.deliveries.Replay, one a record",
+    writers=("api",),
+    readers=("delivery",),
+    partitions=1,
+)
+DELIVERY_GROUP: Final = "headwater-delivery"
+"""Consumer group of the delivery agents; the changelogs of their tables are named after it."""
+
+
+def changelog(table: str) -> Topic:
+    """What a table of the delivery agents is restored from, a record for each key."""
+    return Topic(
+        name=f"{DELIVERY_GROUP}-{table}-changelog",
+        key="key of the table",
+        value="its value, empty once it is deleted",
+        writers=("delivery",),
+        readers=("delivery",),
+        retention_ms=FOR_EVER,
+        cleanup="compact",
+    )
+
+
+DELIVERIES_PENDING: Final = changelog("pending")
+DELIVERIES_TOLD: Final = changelog("told")
 
 
 def _dead_letter_topic(topic: Topic, stage: str) -> Topic:
@@ -78,6 +112,10 @@ TOPICS: Final[tuple[Topic, ...]] = (
     EVENTS_RAW,
     CONVERSIONS_RAW,
     CONVERSIONS,
+    DELIVERIES,
+    DELIVERIES_REPLAY,
+    DELIVERIES_PENDING,
+    DELIVERIES_TOLD,
     _dead_letter_topic(EVENTS_RAW, "events"),
     _dead_letter_topic(CONVERSIONS_RAW, "conversions"),
 )

@@ -7,6 +7,8 @@ from schemas.control import (
     Body,
     ControlRecord,
     ControlView,
+    Destination,
+    DestinationKind,
     Goal,
     GoalType,
     Key,
@@ -31,6 +33,10 @@ GOAL = Goal(
 LINK = Link(id="7", project_id="p", slug="sale", destination="https://shop.example/")
 LINK_GOAL = LinkGoal(id="lg", project_id="p", name="Sale", goal_type=LinkGoalType.PURCHASE)
 TOKEN = Token(id="t", project_id="p", goal_id="lg", digest=digest("token"), hint="to…en")
+TELLING = msgspec.structs.replace(LINK_GOAL, postback_url="https://a.example/", created_at=5)
+DESTINATION = Destination(
+    id="d", project_id="p", name="CRM", kind=DestinationKind.POSTBACK, url="https://crm.example/", created_at=9
+)
 RATE = Rate(id="r", project_id="p", currency="EUR", into="USD", day="2026-01-01", rate="1.1")
 
 
@@ -49,7 +55,7 @@ def renamed(goal: Goal, name: str) -> Goal:
     return msgspec.structs.replace(goal, name=name)
 
 
-@pytest.mark.parametrize("body", [PROJECT, KEY, GOAL, RATE, LINK, LINK_GOAL, TOKEN])
+@pytest.mark.parametrize("body", [PROJECT, KEY, GOAL, RATE, LINK, LINK_GOAL, TOKEN, DESTINATION])
 def test_every_kind_survives_its_encoding(body: Body) -> None:
     assert decode_record(encode_record(record(body, 3, deleted=True))) == record(body, 3, deleted=True)
 
@@ -165,3 +171,53 @@ def test_a_token_names_its_goal_until_token_goal_or_project_is_deleted() -> None
     for body in (PROJECT, LINK_GOAL, TOKEN):
         assert view_of(*made, record(body, 1, deleted=True)).goal_of_token("token") is None
     assert view_of(record(PROJECT, 0), record(LINK, 0), record(PROJECT, 1, deleted=True)).link("sale") is None
+
+
+def test_destinations_are_the_records_and_the_goals_with_a_postback_url() -> None:
+    other = msgspec.structs.replace(LINK_GOAL, id="silent")
+    view = view_of(record(PROJECT, 0), record(DESTINATION, 0), record(TELLING, 0), record(other, 0))
+    assert [(one.id, one.url, one.goal_id) for one in view.destinations("p")] == [
+        ("lg", "https://a.example/", "lg"),
+        ("d", "https://crm.example/", ""),
+    ]
+    assert view.destination("p", "d") == DESTINATION
+    assert view.destination("p", "lg") == view.destinations("p")[0]
+    assert view.destination("p", "silent") is None
+    assert view.destination("p", "nothing") is None
+
+
+def test_destinations_belong_to_their_project_and_end_with_it() -> None:
+    view = view_of(record(PROJECT, 0), record(DESTINATION, 0), record(TELLING, 0))
+    assert view.destinations("q") == []
+    assert view.destination("q", "d") is None
+    assert view.apply(3, record(PROJECT, 1, deleted=True))
+    assert view.destinations("p") == []
+    assert view.destination("p", "d") is None
+
+
+def test_a_record_under_a_goals_id_says_what_becomes_of_its_postbacks() -> None:
+    view = view_of(record(PROJECT, 0), record(TELLING, 0))
+    implied = view.destination("p", "lg")
+    assert implied is not None
+    disabled = msgspec.structs.replace(implied, enabled=False, url="https://old.example/")
+    assert view.apply(2, record(disabled, 0))
+    found = view.destination("p", "lg")
+    assert found is not None
+    assert (found.enabled, found.url) == (False, "https://a.example/")
+    assert view.destinations("p") == [found]
+    assert view.apply(3, record(disabled, 1, deleted=True))
+    assert view.destination("p", "lg") is None
+    assert view.destinations("p") == []
+
+
+def test_a_goal_without_a_postback_url_tells_nobody_whatever_its_record_says() -> None:
+    view = view_of(record(PROJECT, 0), record(TELLING, 0))
+    implied = view.destination("p", "lg")
+    assert implied is not None
+    assert view.apply(2, record(implied, 0))
+    assert view.apply(3, record(LINK_GOAL, 1))
+    assert view.destination("p", "lg") is None
+    assert view.apply(4, record(TELLING, 2))
+    assert view.destination("p", "lg") == implied
+    assert view.apply(5, record(TELLING, 3, deleted=True))
+    assert view.destinations("p") == []
