@@ -1,13 +1,16 @@
 """E-mail addresses of contacts: named by a keyed hash, kept encrypted, in the clear nowhere.
 
-1. Each project has keys of its own, derived (HKDF-SHA-256) from the installation's secret and the project's id. Whoever
+1. A project's key of contact ids is derived (HKDF-SHA-256) from the installation's secret and the project's id. Whoever
    writes and whoever reads must be given the same secret file.
 2. A contact's id is a UUID (version 8) of the HMAC-SHA-256 of the normalised address: a function of the address for
    those who hold the key, and not to be guessed by those who do not, as a plain hash of a known address could be.
-3. The address itself is sealed with Fernet: nothing can be searched for in it, and a changed seal is noticed.
+3. The address itself is sealed with Fernet: nothing can be searched for in it, and a changed seal is noticed. The key
+   is random and can be erased (:mod:`control.contact_keys`): then nobody can read the address, and ids still match.
+   Addresses of before were sealed with a derived key; they can be read until a key of the project is erased.
 """
 
 import base64
+import contextlib
 import functools
 import hashlib
 import hmac
@@ -17,6 +20,8 @@ from typing import Final
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from control.contact_keys import ContactKeys
 
 KEY_BYTES: Final = 32
 PROJECTS_KEPT: Final = 4096
@@ -29,10 +34,11 @@ def normalised(address: str) -> str:
 
 
 class Contacts:
-    """Names contacts and keeps their addresses, with keys derived from ``secret``."""
+    """Names contacts by a key derived from ``secret``, and keeps their addresses with ``keys``."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, keys: ContactKeys | None = None) -> None:
         self._secret = secret
+        self._keys = keys or ContactKeys(None)
         self._key = functools.lru_cache(PROJECTS_KEPT)(self._derive)
 
     def id_of(self, project_id: str, address: str) -> str:
@@ -46,18 +52,27 @@ class Contacts:
 
     def seal(self, project_id: str, address: str) -> str:
         """The normalised address, encrypted: each time another text."""
-        return self._fernet(project_id).encrypt(normalised(address).encode()).decode()
+        return _fernet(self._keys.make(project_id)).encrypt(normalised(address).encode()).decode()
 
     def unseal(self, project_id: str, sealed: str) -> str | None:
-        """The address; None if it was not sealed with this project's key."""
-        try:
-            return self._fernet(project_id).decrypt(sealed).decode()
-        except InvalidToken:
-            return None
+        """The address; None if it was not sealed with this project's key, or if that was erased."""
+        found = self._keys.find(project_id)
+        keys = [] if found is None else [found]
+        if not self._keys.was_erased(project_id):
+            keys.append(self._key(project_id, "contact address"))
+        for key in keys:
+            with contextlib.suppress(InvalidToken):
+                return _fernet(key).decrypt(sealed).decode()
+        return None
 
-    def _fernet(self, project_id: str) -> Fernet:
-        return Fernet(base64.urlsafe_b64encode(self._key(project_id, "contact address")))
+    def erase_key(self, project_id: str) -> bool:
+        """Make all addresses that the project has unreadable, for good; whether there was a key."""
+        return self._keys.erase(project_id)
 
     def _derive(self, project_id: str, purpose: str) -> bytes:
         info = f"headwater\x1f{purpose}\x1f{project_id}".encode()
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._secret)
+
+
+def _fernet(key: bytes) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(key))

@@ -51,7 +51,7 @@ class LogEnd:
         self._client_id = client_id
         self._metrics = metrics
         self._shared = Shared(self._look_up)
-        self._stopped = False
+        self._stopped = True
         self._connection = asyncio.Lock()
         """Held while the connection is used, so that a stop closes one that nobody opens again."""
         self._consumer: AIOKafkaConsumer | None = None
@@ -60,8 +60,12 @@ class LogEnd:
         """The end offset at some moment after this call. Tries until it succeeds: the caller sets the limit."""
         return await self._shared.get()
 
+    def start(self) -> None:
+        """Take questions: at first, and again after a stop."""
+        self._stopped = False
+
     async def stop(self) -> None:
-        """Close the connection, for good: who is in ``find`` or calls it later gets :class:`Unavailable`."""
+        """Close the connection: who is in ``find``, or calls it before the next start, gets :class:`Unavailable`."""
         self._stopped = True
         async with self._connection:
             await self._drop()

@@ -69,7 +69,11 @@ class ControlLog:
         return time.monotonic() - self._current_at < STALE_AFTER_S
 
     async def start(self, *, limit_s: float = START_LIMIT_S) -> None:
-        """Read the whole log, then follow it. Raises :class:`Unavailable` if Kafka or the topic is away for longer."""
+        """Read the whole log, then follow it.
+
+        Raises :class:`Unavailable` if Kafka or the topic is away for longer: it may then be started again.
+        """
+        self._end.start()
         self._tail.start()
         try:
             await self._catch_up(limit_s)
@@ -79,11 +83,10 @@ class ControlLog:
         self._probe = asyncio.create_task(self._keep_probing(), name="control-probe")
 
     async def stop(self) -> None:
-        """Stop following, for good. Calls in flight should have ended before; those that have not may fail."""
+        """Stop following. Calls in flight should have ended before; those that have not may fail."""
         if self._probe is not None:
             self._probe.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._probe
+            await asyncio.wait({self._probe})
             self._probe = None
         await self._tail.stop()
         await self._end.stop()

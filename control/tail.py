@@ -9,7 +9,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -61,8 +60,8 @@ class Tail:
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            # Not its result: a cancellation of ours would be taken for the task's.
+            await asyncio.wait({self._task})
             self._task = None
 
     async def reach(self, offset: int) -> None:

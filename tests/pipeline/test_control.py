@@ -609,3 +609,17 @@ async def test_a_log_outlives_its_broker(
         assert log.healthy
         made = await create_project(log, name="Another", now_ms=0)
         assert log.view.project(made.project.id) == made.project
+
+
+async def test_a_log_that_found_no_kafka_starts_once_there_is_one(broker: tuple[Process, KafkaSettings]) -> None:
+    process, settings = broker
+    await ensure_topics(settings)
+    process.kill()
+    log = ControlLog(settings, client_id="test")
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            await log.start(limit_s=0.5)
+    process.start()
+    await log.start()
+    assert log.healthy
+    await log.stop()
