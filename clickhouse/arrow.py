@@ -56,7 +56,12 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
             ("touch_term", _TEXT),
             ("touch_content", _TEXT),
             ("touch_channel", _TEXT),
+            ("refund_id", _TEXT),
+            ("refund_of", _UUID),
             ("link_id", pa.uint64()),
+            ("contact_id", _TEXT),
+            ("email_campaign_id", _TEXT),
+            ("flow_id", _TEXT),
             ("key_kinds", _TEXTS),
             ("key_values", _TEXTS),
             ("checksum", pa.uint32()),
@@ -107,6 +112,26 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
             ("version", pa.uint64()),
         ]
     ),
+    "deliveries": pa.schema(
+        [
+            ("project_id", _TEXT),
+            ("destination_id", _TEXT),
+            ("delivery_id", _UUID),
+            ("attempt_id", _UUID),
+            ("number", pa.uint32()),
+            ("conversion_id", _UUID),
+            ("revision", pa.uint32()),
+            ("kind", _TEXT),
+            ("event", _TEXT),
+            ("outcome", _TEXT),
+            ("status", pa.uint16()),
+            ("detail", _TEXT),
+            ("attempted_at", _TIME),
+            ("duration_ms", pa.uint32()),
+            ("next_attempt_at", _TIME),
+            ("notice", pa.binary()),
+        ]
+    ),
     "dead_letters": pa.schema(
         [
             ("stage", _TEXT),
@@ -117,8 +142,18 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
             ("reason", _TEXT),
             ("error", _TEXT),
             ("payload", pa.binary()),
+            ("header_names", _TEXTS),
+            ("header_values", pa.list_(pa.binary())),
             ("quarantined_at", _TIME),
             ("version", pa.uint64()),
+        ]
+    ),
+    "erased_positions": pa.schema(
+        [
+            ("stage", _TEXT),
+            ("kafka_partition", pa.uint16()),
+            ("kafka_offset", pa.uint64()),
+            ("kafka_index", pa.uint16()),
         ]
     ),
     "checkpoints": pa.schema(

@@ -26,18 +26,24 @@ class Connection:
 
     def query(self, name: str, **parameters: Any) -> Sequence[Sequence[Any]]:
         """Rows of ``clickhouse/queries/<name>.sql``."""
+        return self.select(query_text(name), parameters)
+
+    def select(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Rows of a statement that the caller puts together."""
         client = self._connected()
         try:
-            rows: Sequence[Sequence[Any]] = client.query(query_text(name), parameters=parameters).result_rows
+            rows: Sequence[Sequence[Any]] = client.query(statement, parameters=dict(parameters)).result_rows
         except (ClickHouseError, OSError) as error:
             raise classify(error) from error
         return rows
 
-    def execute(self, statement: str, parameters: Mapping[str, Any]) -> None:
-        """Run a statement that returns nothing."""
+    def execute(
+        self, statement: str, parameters: Mapping[str, Any], *, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Run a statement that returns nothing. ``settings``: of ClickHouse, for this statement."""
         client = self._connected()
         try:
-            client.command(statement, parameters=dict(parameters))
+            client.command(statement, parameters=dict(parameters), settings=dict(settings or {}))
         except (ClickHouseError, OSError) as error:
             raise classify(error) from error
 

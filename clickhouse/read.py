@@ -10,13 +10,14 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Final, TypeVar
 
 import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+from clickhouse_connect.driver.external import ExternalData
 
 from clickhouse.client import connect_async
 from schemas.errors import Invariant, Unavailable
@@ -45,6 +46,14 @@ TRANSIENT: Final = {
 Parameters = Mapping[str, str | int | bool | list[str]]
 NOTHING: Final[Parameters] = {}
 R = TypeVar("R", bound=msgspec.Struct)
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Rows that travel with a question, which reads them as a table; ``columns`` are names with their types."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Sequence[msgspec.Struct]
 
 
 class QueryRefused(Exception):
@@ -85,9 +94,15 @@ class Reader:
         self._client: AsyncClient | None = None
 
     async def rows(
-        self, name: str, row: type[R], parameters: Parameters = NOTHING, *, refusals: Collection[int] = ()
+        self,
+        name: str,
+        row: type[R],
+        parameters: Parameters = NOTHING,
+        *,
+        refusals: Collection[int] = (),
+        table: Table | None = None,
     ) -> list[R]:
-        """The rows of query ``name``.
+        """The rows of query ``name``, which may read ``table``.
 
         Raises :class:`Unavailable`, :class:`Invariant`, and :class:`QueryRefused` for a code in ``refusals``.
         """
@@ -98,6 +113,7 @@ class Reader:
                     query_text(name),
                     parameters=dict(parameters),
                     settings={"max_execution_time": QUERY_LIMIT_S},
+                    external_data=None if table is None else _external(table),
                 )
         return [msgspec.convert(found, row) for found in result.named_results()]
 
@@ -144,6 +160,11 @@ class Reader:
             if self._client is None:
                 self._client = await connect_async(self._settings)
             return self._client
+
+
+def _external(table: Table) -> ExternalData:
+    lines = b"\n".join(msgspec.json.encode(row) for row in table.rows)
+    return ExternalData(file_name=table.name, data=lines, fmt="JSONEachRow", structure=table.columns)
 
 
 class Ping(msgspec.Struct, frozen=True):
