@@ -1,11 +1,13 @@
 -- Question  : which goal hits are new, changed or wrong?
--- Parameters: run_id UUID, run_number UInt64, scope_id UUID (of run_conversions), set_id UUID; complete Bool (goals that have counted all history, or those that have not);
+-- Parameters: run_id UUID, run_number UInt64, scope_id UUID (of run_conversions and run_refunds), set_id UUID; complete Bool (goals that have counted all history, or those that have not);
 --             everything Bool (compare with all that is booked, not with the touched cells only)
+-- Refunds   : are no hits. What they take back of a conversion's money is kept beside it
 -- Books     : goal_bookings. A hit is the conversion where the event is one or names an order, else the event: browser and
 --             server reports of one order are one hit, with the money of the merged conversion
 -- Cost      : goals are matched against distinct (type, name, path) signatures, not against events
 INSERT INTO goal_bookings
-    (run_id, run_number, project_id, goal_id, definition, hit_id, cell, occurred_at, person, currency, conversions, revenue)
+    (run_id, run_number, project_id, goal_id, definition, hit_id, cell, occurred_at, person, currency, conversions, revenue,
+     refunded)
 WITH
     goals_of_run AS
     (
@@ -19,8 +21,15 @@ WITH
             project_id, event_id AS hit_id, toString(event_type) AS type, toString(event_name) AS name, path,
             occurred_at, if(user_id != '', concat('u:', user_id), visitor) AS person,
             if(isNull(revenue), '', toString(currency)) AS currency, ifNull(revenue, toDecimal64(0, 4)) AS amount,
-            (received_at, kafka_partition, kafka_offset, kafka_index) AS rank
+            toDecimal64(0, 4) AS refunded, (received_at, kafka_partition, kafka_offset, kafka_index) AS rank
         FROM /* event_hits */
+    ),
+    refunded_conversions AS
+    (
+        SELECT project_id, conversion_id, toDecimal64(sum(toDecimal128(f.amount, 4)), 4) AS returned
+        FROM run_refunds AS f
+        WHERE f.run_id = {scope_id:UUID}
+        GROUP BY project_id, conversion_id
     ),
     conversion_hits AS
     (
@@ -29,7 +38,7 @@ WITH
             toString(a.event_name) AS name, a.path AS path, c.converted_at AS occurred_at,
             if(c.user_id != '', concat('u:', c.user_id), c.visitor) AS person,
             if(isNull(c.revenue), '', toString(c.currency)) AS currency, ifNull(c.revenue, toDecimal64(0, 4)) AS amount,
-            (c.received_at, toUInt16(0), toUInt64(0), toUInt16(0)) AS rank
+            r.returned AS refunded, (c.received_at, toUInt16(0), toUInt64(0), toUInt16(0)) AS rank
         FROM
         (
             SELECT DISTINCT project_id, conversion_id, event_type, event_name, path
@@ -43,6 +52,8 @@ WITH
             WHERE (project_id, conversion_id) IN
                   (SELECT project_id, conversion_id FROM run_conversions WHERE run_id = {scope_id:UUID})
         ) AS c ON c.project_id = a.project_id AND c.conversion_id = a.conversion_id
+        LEFT JOIN refunded_conversions AS r
+            ON r.project_id = c.project_id AND r.conversion_id = c.conversion_id
     ),
     matched AS
     (
@@ -71,7 +82,7 @@ WITH
     target AS
     (
         SELECT m.project_id AS project_id, m.goal_id AS goal_id, m.definition AS definition, h.hit_id AS hit_id,
-               argMin((h.occurred_at, h.person, h.currency, h.amount), h.rank) AS hit
+               argMin((h.occurred_at, h.person, h.currency, h.amount, h.refunded), h.rank) AS hit
         FROM (SELECT * FROM event_hits UNION ALL SELECT * FROM conversion_hits) AS h
         INNER JOIN matched AS m
             ON m.project_id = h.project_id AND m.type = h.type AND m.name = h.name AND m.path = h.path
@@ -80,17 +91,20 @@ WITH
 SELECT
     {run_id:UUID}, {run_number:UInt64}, project_id, goal_id, definition, hit_id,
     fromUnixTimestamp64Milli(toUnixTimestamp64Milli(at) - positiveModulo(toUnixTimestamp64Milli(at), 900000), 'UTC'),
-    at, person, currency, toInt32(sum(n)) AS booked_conversions, toDecimal64(sum(amount), 4) AS booked_revenue
+    at, person, currency, toInt32(sum(n)) AS booked_conversions, toDecimal64(sum(amount), 4) AS booked_revenue,
+    toDecimal64(sum(returned), 4) AS booked_refunded
 FROM
 (
     SELECT toString(project_id) AS project_id, goal_id, definition, hit_id, hit.1 AS at, hit.2 AS person,
-           hit.3 AS currency, toInt64(1) AS n, toDecimal128(hit.4, 4) AS amount
+           hit.3 AS currency, toInt64(1) AS n, toDecimal128(hit.4, 4) AS amount,
+           toDecimal128(hit.5, 4) AS returned
     FROM target
     UNION ALL
     SELECT toString(project_id), goal_id, definition, hit_id, occurred_at, person, toString(currency),
-           -toInt64(goal_bookings.conversions), -toDecimal128(goal_bookings.revenue, 4)
+           -toInt64(goal_bookings.conversions), -toDecimal128(goal_bookings.revenue, 4),
+           -toDecimal128(goal_bookings.refunded, 4)
     FROM goal_bookings
-    WHERE run_id IN (SELECT run_id FROM live_runs)
+    WHERE run_id IN (SELECT run_id FROM run_live WHERE scope_id = {run_id:UUID})
       AND (project_id, goal_id, definition) IN (SELECT project_id, goal_id, definition FROM goals_of_run)
       AND ({everything:Bool} OR (
           cell IN
@@ -114,4 +128,4 @@ FROM
           )))
 )
 GROUP BY project_id, goal_id, definition, hit_id, at, person, currency
-HAVING sum(n) != 0 OR sum(amount) != 0
+HAVING sum(n) != 0 OR sum(amount) != 0 OR sum(returned) != 0

@@ -7,16 +7,18 @@ from typing import Final
 import uuid_utils
 
 from clickhouse.connection import Connection
+from clickhouse.statements import RULES
+from processors.booker.attribution import book_credits, find_touched
 from processors.booker.goal_set import GoalSet, goal_set
 from processors.booker.ledger import Ledger
 from processors.booker.scope import Delta, Head
 from processors.runtime.failpoint import FailPoint, Seam, unharmed
 from schemas.control import ControlView
+from schemas.mailing import WINDOW_DAYS
 from schemas.outcomes import Stage
 from schemas.settings import BookerSettings
 
 MAX_LEVEL: Final = 3
-NO_DELTA: Final = Delta(since={}, until={})
 OPEN_HOURS: Final = 48
 """The ledger proves these hours anew each time; what is older is sealed."""
 
@@ -51,6 +53,8 @@ class Books:
         """Book what is new since the last run; None if there is nothing."""
         started = time.time()
         head = self.ledger.head()
+        if head.number and head.rules != RULES:
+            return self.sweep()
         until = self.ledger.checkpoints()
         goals = self._current_goals(head)
         delta = Delta(since=head.offsets, until=until)
@@ -78,6 +82,7 @@ class Books:
                 continue
             started = time.time()
             head = self.ledger.head()
+            self.ledger.expect(None)
             run_id = str(uuid_utils.uuid7())
             parameters = {
                 "run_id": run_id,
@@ -101,6 +106,7 @@ class Books:
             )
             # Totals of runs below `first` were replaced by earlier folds, which later runs confirm.
             self.ledger.run("purge_goal_totals", parameters)
+            self.ledger.run("purge_goal_refunds", parameters)
             self.ledger.run("purge_source_totals", parameters)
             return folded
         return None
@@ -133,26 +139,25 @@ class Books:
             "set_id": goals.set_id,
             "everything": delta is None,
             "lookback_days": self._settings.lookback_days,
+            "email_days": WINDOW_DAYS,
+            "max_edges": self._settings.key_max_edges,
         }
-        self.ledger.run("touched_conversions", parameters, delta=NO_DELTA if delta is None else delta)
+        self.ledger.expect(delta)
+        touched = find_touched(self.ledger, parameters, delta)
         if goals.complete:
             self.ledger.run("goals", parameters | {"complete": True}, delta=delta)
         self._book_history(parameters, goals)
-        self._book_credits(parameters)
+        self._failpoint(Seam.AFTER_GOALS)
+        if touched.conversions:
+            book_credits(self.ledger, parameters, touched)
         return self._commit(head, run_id, goals, kind=kind, offsets=offsets, started=started)
 
     def _book_history(self, parameters: dict[str, object], goals: GoalSet) -> None:
         if goals.pending:
             history = parameters | {"scope_id": str(uuid_utils.uuid7()), "complete": False, "everything": True}
             self.ledger.run("project_conversions", history)
+            self.ledger.run("applied_refunds", history)
             self.ledger.run("goals", history)
-
-    def _book_credits(self, parameters: dict[str, object]) -> None:
-        self._failpoint(Seam.AFTER_GOALS)
-        if parameters["everything"] or self.ledger.touched(str(parameters["scope_id"])):
-            self.ledger.run("reached_sessions", parameters)
-            self.ledger.run("credits", parameters)
-            self.ledger.run("click_credits", parameters)
 
     def _fence(self) -> None:
         self._failpoint(Seam.BEFORE_COMMIT)

@@ -2,43 +2,35 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from clickhouse.connection import Connection
+from clickhouse.statements import RULES, STATEMENTS, uncapped
 from processors.booker.scope import NOTHING_BOOKED, Delta, Head, stream
 from schemas.outcomes import Stage
 
-EVENTS_DELTA: Final = "event_log FINAL WHERE NOT routed AND ({delta})"
+EVENTS_DELTA: Final = "event_log FINAL WHERE NOT routed AND event_type != 'refund' AND ({delta})"
 EVENTS_ALL: Final = """
 events FINAL
 WHERE conversion_id = toUUID('00000000-0000-0000-0000-000000000000')
+  AND event_type != 'refund'
   AND project_id IN (SELECT project_id FROM goals_of_run)
 """
 """Where goals.sql finds the events that are hits of their own: since the last run, or all there are."""
 
+SMALL: Final = 20_000
+"""Positions. A run over no more is done by one thread as fast as by all, which are left to the stages."""
+SMALL_RUN: Final = {"max_threads": "1"}
+LARGE_RUN: Final = {"parallel_view_processing": "1"}  # entries and their sums are written side by side
 
-def _file(name: str) -> str:
-    text = (resources.files("clickhouse") / "bookings" / f"{name}.sql").read_text(encoding="utf-8")
-    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
 
+class Presence(NamedTuple):
+    """Whether the new facts of a run touch anybody, and whether there are refunds, clicks, capped keys at all."""
 
-STATEMENTS: Final = {
-    name: _file(name)
-    for name in (
-        "touched_conversions",
-        "project_conversions",
-        "reached_sessions",
-        "goals",
-        "credits",
-        "click_credits",
-        "fold_goals",
-        "fold_credits",
-        "purge_goal_totals",
-        "purge_source_totals",
-        "seal",
-    )
-}
+    anybody: bool
+    refunds: bool
+    clicks: bool
+    capped: bool
 
 
 class Ledger:
@@ -46,6 +38,11 @@ class Ledger:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._settings: Mapping[str, str] = LARGE_RUN
+
+    def expect(self, delta: Delta | None) -> None:
+        """What the statements to come look at: this, or everything."""
+        self._settings = SMALL_RUN if delta is not None and delta.positions() <= SMALL else LARGE_RUN
 
     def close(self) -> None:
         """Close the connection."""
@@ -53,8 +50,8 @@ class Ledger:
 
     def head(self) -> Head:
         """The newest committed run."""
-        for number, run_id, offsets, control_offset in self._connection.query("book_head"):
-            return Head(number=number, run_id=run_id, offsets=offsets, control_offset=control_offset)
+        for number, run_id, offsets, control_offset, rules in self._connection.query("book_head"):
+            return Head(number=number, run_id=run_id, offsets=offsets, control_offset=control_offset, rules=rules)
         return NOTHING_BOOKED
 
     def checkpoints(self) -> dict[str, int]:
@@ -71,18 +68,28 @@ class Ledger:
         ((count, first, last),) = self._connection.query("book_live_runs", level=level)
         return count, first, last
 
-    def touched(self, scope_id: str) -> bool:
-        """Whether a run has any conversion to look at."""
-        ((count,),) = self._connection.query("book_touched", scope_id=scope_id)
-        return bool(count)
+    def touched(self, scope_id: str) -> int:
+        """How many conversions a run looks at."""
+        ((touched,),) = self._connection.query("book_touched", scope_id=scope_id)
+        return int(touched)
+
+    def presence(self, scope_id: str) -> Presence:
+        """What a run need not look for."""
+        (row,) = self._connection.query("book_presence", scope_id=scope_id)
+        return Presence(*map(bool, row))
+
+    def identities(self, scope_id: str) -> tuple[bool, bool, int]:
+        """Whether a run has conversions without a user that may have one, any user; how many have credits already."""
+        ((nameless, users, booked),) = self._connection.query("book_keys", scope_id=scope_id)
+        return bool(nameless), bool(users), int(booked)
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows of one shape."""
         self._connection.append(table, rows)
 
-    def run(self, name: str, parameters: Mapping[str, Any], *, delta: Delta | None = None) -> None:
-        """Run a booking. Without ``delta`` it looks at all events."""
-        text = STATEMENTS[name]
+    def run(self, name: str, parameters: Mapping[str, Any], *, delta: Delta | None = None, capped: bool = True) -> None:
+        """Run a booking. Without ``delta`` it looks at all events. ``capped``: whether there are capped keys."""
+        text = STATEMENTS[name] if capped else uncapped(STATEMENTS[name])
         if delta is None:
             text = text.replace("/* event_hits */", EVENTS_ALL)
         else:
@@ -92,7 +99,7 @@ class Ledger:
                 .replace("/* events_delta */", events)
                 .replace("/* arrivals_delta */", arrivals)
             )
-        self._connection.execute(text, parameters)
+        self._connection.execute(text, parameters, settings=self._settings)
 
     def commit(
         self,
@@ -107,6 +114,7 @@ class Ledger:
         started_at: float,
     ) -> Head:
         """Insert the run's row: from here on its entries count."""
+        rules = head.rules if kind == "fold" else RULES
         ((hits, credits),) = self._connection.query("book_entries", run_id=run_id, number=head.number + 1)
         self.insert(
             "runs",
@@ -121,6 +129,7 @@ class Ledger:
                     "level": level,
                     "offsets": dict(offsets),
                     "control_offset": control_offset,
+                    "rules": rules,
                     "hits": hits,
                     "credits": credits,
                     "started_at": round(started_at * 1000),
@@ -128,4 +137,4 @@ class Ledger:
                 }
             ],
         )
-        return Head(number=head.number + 1, run_id=run_id, offsets=offsets, control_offset=control_offset)
+        return Head(number=head.number + 1, run_id=run_id, offsets=offsets, control_offset=control_offset, rules=rules)

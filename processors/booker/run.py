@@ -5,14 +5,20 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from clickhouse.connection import Connection
+from control.contact_keys import ContactKeys
+from control.contacts import Contacts
+from control.identities import Identities
 from control.log import ControlLog
+from control.secret import load_secret
 from processors.booker.books import Books, LeaseLost
+from processors.booker.erasure import Erasure
+from processors.booker.forgetters import Forgetters
 from processors.booker.lease import Lease
 from processors.booker.metrics import BookerMetrics
 from processors.booker.scope import Head
@@ -67,20 +73,27 @@ class Booker:
     async def _lead(self) -> None:
         """Book as long as the lease is held."""
         books: Books | None = None
+        forgetters: Forgetters | None = None
         try:
             while not self._stopping.is_set():
                 held = await self._lease.held()
                 self._metrics.leads.set(held)
                 self.ready = True
+                if not held and forgetters is not None:
+                    await asyncio.to_thread(forgetters.close)
+                    forgetters = None
                 if not held:
                     books = None
                     await self._pause(RETRY_S)
                     continue
                 if books is None:
                     books = await asyncio.to_thread(self._open, asyncio.get_running_loop())
+                    forgetters = Forgetters(self._erasure(), self._control, self._lease.confirm)
                 started = time.monotonic()
                 try:
                     await self._work(books)
+                    if forgetters is not None:
+                        await forgetters.work(books.sweep)
                 except LeaseLost:
                     log.warning("booker: another one took over; this run is not committed")
                 await self._pause(self._settings.run_interval_ms / 1000 - (time.monotonic() - started))
@@ -88,6 +101,17 @@ class Booker:
             self._metrics.leads.set(0)
             if books is not None:
                 await asyncio.to_thread(books.ledger.close)
+            if forgetters is not None:
+                await asyncio.to_thread(forgetters.close)
+
+    def _erasure(self) -> Erasure:
+        secret = load_secret(self._settings.secret_file)
+        return Erasure(
+            Connection(self._settings.clickhouse),
+            Identities(secret),
+            Contacts(secret, ContactKeys.beside(self._settings.secret_file)),
+            failpoint=self._failpoint,
+        )
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> Books:
         return Books(
@@ -116,14 +140,20 @@ class Booker:
             self._metrics.number.set(committed.number)
         return committed
 
-    async def _until_it_works(self, start: Callable[[], Awaitable[None]]) -> None:
+    async def _until_it_works(self, start: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Or until :meth:`stop`: a start waits for Kafka longer than whoever stops us."""
         while not self._stopping.is_set():
-            try:
-                await start()
-                break
-            except TROUBLE as error:
-                log.warning("booker: waiting for Kafka (%s)", type(error).__name__)
-                await self._pause(RETRY_S)
+            starting, stopping = asyncio.create_task(start()), asyncio.create_task(self._stopping.wait())
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (starting, stopping):
+                task.cancel()
+            await asyncio.wait({starting, stopping})
+            if starting.cancelled() or (error := starting.exception()) is None:
+                return
+            if not isinstance(error, TROUBLE):
+                raise error
+            log.warning("booker: waiting for Kafka (%s)", type(error).__name__)
+            await self._pause(RETRY_S)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -14,6 +14,8 @@ class Head(msgspec.Struct, frozen=True):
     run_id: str
     offsets: Mapping[str, int]
     control_offset: int
+    rules: int = 0
+    """Hash of the statements that booked it."""
 
 
 NO_RUN = "00000000-0000-0000-0000-000000000000"
@@ -41,6 +43,10 @@ class Delta(msgspec.Struct, frozen=True):
     def touches(self, stage: Stage) -> bool:
         """Whether the stage has stored anything since."""
         return any(True for _ in self._ranges(stage))
+
+    def positions(self) -> int:
+        """How many positions of both topics it covers."""
+        return sum(end - begin for stage in Stage for _, begin, end in self._ranges(stage))
 
     def condition(self, stage: Stage) -> str:
         """The SQL condition on kafka_partition and kafka_offset, in a form that uses the sort order. Integers only."""

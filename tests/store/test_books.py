@@ -1,25 +1,21 @@
 """The books against an oracle in plain Python, whatever order facts arrive in and wherever the booker dies."""
 
 import contextlib
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from harness import run_sql
-from history import Control, Facts, Truth, goal, oracle, raw_event
+from depth import examples
+from history import Truth, goal, oracle, raw_event
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from shop import Shop
 
-from clickhouse.client import connect
-from clickhouse.connection import Connection
-from clickhouse.migrate import apply
-from processors.booker.books import Books, LeaseLost
-from processors.runtime.failpoint import FailPoint, Seam, unharmed
+from processors.booker.books import LeaseLost
+from processors.runtime.failpoint import Seam
 from schemas.control import GoalType, MatchType
 from schemas.events import RawEvent
 from schemas.outcomes import Trust
-from schemas.settings import BookerSettings, ClickHouseSettings
 
 PURCHASE = goal("purchase", GoalType.CUSTOM, MatchType.EXACT, "purchase", currency="USD")
 CHECKOUT = goal("checkout", GoalType.PAGEVIEW, MatchType.REGEX, "^/(cart|pay)$")
@@ -30,96 +26,6 @@ GOALS = [PURCHASE, CHECKOUT, SIGNUPS, ANY]
 
 class Crash(Exception):
     """The booker dies here."""
-
-
-class Shop:
-    """One installation in a database of its own."""
-
-    def __init__(self, settings: ClickHouseSettings) -> None:
-        self.client = connect(settings)
-        apply(self.client)
-        self.connection = Connection(settings)
-        self.facts = Facts(self.client)
-        self.control = Control()
-
-    def books(
-        self,
-        *,
-        fold_runs: int = 500,
-        confirm: Callable[[], bool] = lambda: True,
-        failpoint: FailPoint = unharmed,
-    ) -> Books:
-        """A booker that has just started."""
-        return Books(
-            self.connection,
-            self.control.view,
-            BookerSettings(fold_runs=fold_runs),
-            confirm=confirm,
-            failpoint=failpoint,
-        )
-
-    def booked(self) -> Truth:
-        """What readers see."""
-        goals = self.client.query(
-            "SELECT toString(goal_id), currency, toInt64(sum(conversions)), sum(revenue) FROM v_goal_stats"
-            " GROUP BY goal_id, currency"
-        ).result_rows
-        credits = self.client.query(
-            "SELECT toString(conversion_id), source, currency, amount, share FROM v_credits"
-        ).result_rows
-        assert all(share == 1 for *_, share in credits), credits
-        assert len({conversion for conversion, *_ in credits}) == len(credits)
-        return Truth(
-            {(goal_id, currency): (n, revenue) for goal_id, currency, n, revenue in goals},
-            {conversion: (source, currency, amount) for conversion, source, currency, amount, _ in credits},
-        )
-
-    def views_equal_their_recomputation(self) -> bool:
-        """The incremental totals hold the sums of the entries, run by run."""
-        goals = "project_id, goal_id, definition, cell, currency, run_number, run_id"
-        sources = "project_id, scope, model, cell, source, medium, campaign, channel, currency, run_number, run_id"
-        checks = [
-            (goals, "goal_totals", "conversions", "revenue", "goal_bookings", "conversions", "revenue"),
-            (sources, "source_totals", "conversions", "revenue", "credits", "share", "amount"),
-        ]
-        for keys, totals, n, money, entries, part, amount in checks:
-            live = "WHERE run_id IN (SELECT run_id FROM live_runs)"
-            differing = self.client.query(
-                f"SELECT {keys}, sum(x) AS n, sum(y) AS money FROM ("
-                f" SELECT {keys}, toDecimal128({n}, 9) AS x, {money} AS y FROM {totals} {live} UNION ALL"
-                f" SELECT {keys}, -toDecimal128({part}, 9), -toDecimal128({amount}, 4) FROM {entries} {live}"
-                f") GROUP BY {keys} HAVING n != 0 OR money != 0"
-            ).result_rows
-            if differing:
-                return False
-        return True
-
-    def imbalance(self) -> int:
-        return int(self.client.query("SELECT sum(imbalance) FROM v_ledger").result_rows[0][0])
-
-
-@pytest.fixture(scope="module")
-def new_shop(clickhouse_server: str) -> Iterator[Callable[[], Shop]]:
-    """Makes installations, each in a database of its own."""
-    opened: list[tuple[str, Shop]] = []
-
-    def make() -> Shop:
-        name = f"books_{secrets.token_hex(6)}"
-        run_sql(clickhouse_server, f"CREATE DATABASE {name}")
-        shop = Shop(ClickHouseSettings(clickhouse_url=f"{clickhouse_server}?database={name}"))
-        opened.append((name, shop))
-        return shop
-
-    yield make
-    for name, shop in opened:
-        shop.connection.close()
-        shop.client.close()
-        run_sql(clickhouse_server, f"DROP DATABASE {name} SYNC")
-
-
-@pytest.fixture
-def shop(new_shop: Callable[[], Shop]) -> Shop:
-    return new_shop()
 
 
 @st.composite
@@ -163,7 +69,7 @@ def histories(draw: st.DrawFn) -> list[RawEvent]:
 
 @given(history=histories(), data=st.data())
 @settings(
-    max_examples=12,
+    max_examples=examples(3),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes on a real database
@@ -240,10 +146,10 @@ def test_a_late_touch_takes_the_credit_over(shop: Shop) -> None:
     shop.facts.store([raw_event(at=0, source="google", anonymous="a", session="s", user="u")])
     shop.facts.store([raw_event("purchase", type="conversion", at=9, user="u", revenue="5")])
     books.book()
-    assert [source for source, *_ in shop.booked().credits.values()] == ["google"]
+    assert shop.sources() == ["google"]
     shop.facts.store([raw_event(at=5, source="facebook", anonymous="a", session="t", user="u")])
     books.book()
-    assert [source for source, *_ in shop.booked().credits.values()] == ["facebook"]
+    assert shop.sources() == ["facebook"]
 
 
 def test_a_touch_after_the_conversion_or_before_the_lookback_gets_nothing(shop: Shop) -> None:
@@ -256,7 +162,7 @@ def test_a_touch_after_the_conversion_or_before_the_lookback_gets_nothing(shop: 
         ]
     )
     shop.books().book()
-    assert [source for source, *_ in shop.booked().credits.values()] == ["(direct)"]
+    assert shop.sources() == ["(direct)"]
 
 
 def test_an_edited_goal_is_served_with_its_old_numbers_until_the_new_ones_are_complete(shop: Shop) -> None:

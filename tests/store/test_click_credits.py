@@ -1,6 +1,5 @@
 """Which click a conversion is credited to: the seed's table of windows, and what ties a conversion to a click."""
 
-import secrets
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
@@ -8,17 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from harness import run_sql
-from history import MINUTE, PROJECT, START, Control, Facts
+from databases import Databases
+from history import MINUTE, PROJECT, START
+from shop import Shop, opening
 
-from clickhouse.client import connect
-from clickhouse.connection import Connection
-from clickhouse.migrate import apply
-from processors.booker.books import Books
 from schemas.events import RawEvent
 from schemas.ids import conversion_id
 from schemas.outcomes import Trust
-from schemas.settings import BookerSettings, ClickHouseSettings
+from schemas.settings import ClickHouseSettings
 
 DAY = 24 * 60 * MINUTE
 
@@ -61,22 +57,18 @@ def conversion(order: str, at: int, **fields: Any) -> RawEvent:
     return msgspec.structs.replace(event, **fields)
 
 
-class Shop:
-    """One installation in a database of its own."""
+class ClickShop(Shop):
+    """One installation, with the one booker it has."""
 
     def __init__(self, settings: ClickHouseSettings) -> None:
-        self.client = connect(settings)
-        apply(self.client)
-        self.connection = Connection(settings)
-        self.facts = Facts(self.client)
-        self.control = Control()
-        self.books = Books(self.connection, self.control.view, BookerSettings(fold_runs=3))
+        super().__init__(settings)
+        self.booker = self.books(fold_runs=3)
 
     def credited(self, order: str) -> tuple[str, str] | None:
         """The click credited for an order, and by which key; None for none."""
         rows = self.client.query(
             "SELECT k.click_id, c.matched_by FROM v_credits AS c INNER JOIN clicks AS k ON k.touch_id = c.touch_id"
-            " WHERE c.scope = 'clicks' AND c.conversion_id = {id:UUID}",
+            " WHERE c.scope = 'clicks' AND c.model = 'last_touch' AND c.conversion_id = {id:UUID}",
             parameters={"id": conversion_id(PROJECT, "purchase", order, "")},
         ).result_rows
         assert len(rows) <= 1, rows
@@ -84,46 +76,36 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def server(clickhouse_server: str) -> Iterator[ClickHouseSettings]:
-    name = f"clicks_{secrets.token_hex(6)}"
-    run_sql(clickhouse_server, f"CREATE DATABASE {name}")
-    yield ClickHouseSettings(clickhouse_url=f"{clickhouse_server}?database={name}")
-    run_sql(clickhouse_server, f"DROP DATABASE {name} SYNC")
-
-
-@pytest.fixture(scope="module")
-def shop(server: ClickHouseSettings) -> Iterator[Shop]:
+def shop(databases: Databases) -> Iterator[ClickShop]:
     """One for the module: each test has clicks, orders and fingerprints of its own."""
-    shop = Shop(server)
-    yield shop
-    shop.connection.close()
-    shop.client.close()
+    with opening(ClickShop, databases) as make:
+        yield make()
 
 
 @pytest.mark.parametrize("key", ["click", "fingerprint"])
 @pytest.mark.parametrize(("click_day", "conversion_day", "attributed"), [(1, 1, True), (1, 5, True), (1, 35, False)])
 def test_the_seeds_table_of_windows_holds(
-    shop: Shop, click_day: int, conversion_day: int, attributed: bool, key: str
+    shop: ClickShop, click_day: int, conversion_day: int, attributed: bool, key: str
 ) -> None:
     click_id, order = conversion_day * 10 + (key == "click"), f"table-{key}-{conversion_day}"
     mark = f"table-{key}-{conversion_day}"
     by = {"click_id": str(click_id)} if key == "click" else {"fingerprint": mark}
     shop.facts.store([click(click_id, click_day * DAY, fingerprint=mark)])
     shop.facts.store([conversion(order, conversion_day * DAY + MINUTE, **by)])
-    shop.books.book()
+    shop.booker.book()
     assert shop.credited(order) == ((str(click_id), key) if attributed else None)
 
 
 @pytest.mark.parametrize(("days", "attributed"), [(6, True), (8, False)])
-def test_a_goal_may_have_a_window_of_its_own(shop: Shop, days: int, attributed: bool) -> None:
+def test_a_goal_may_have_a_window_of_its_own(shop: ClickShop, days: int, attributed: bool) -> None:
     order = f"seven-{days}"
     shop.facts.store([click(700 + days, 0)])
     shop.facts.store([conversion(order, days * DAY, click_id=str(700 + days), window_days=7)])
-    shop.books.book()
+    shop.booker.book()
     assert (shop.credited(order) is not None) is attributed
 
 
-def test_a_click_id_beats_a_later_click_of_the_same_browser_and_a_later_click_never_counts(shop: Shop) -> None:
+def test_a_click_id_beats_a_later_click_of_the_same_browser_and_a_later_click_never_counts(shop: ClickShop) -> None:
     shop.facts.store(
         [click(n, n * MINUTE, fingerprint="same browser") for n in (1001, 1002, 1004)]
         + [
@@ -133,7 +115,7 @@ def test_a_click_id_beats_a_later_click_of_the_same_browser_and_a_later_click_ne
             conversion("nobody", 1003 * MINUTE),
         ]
     )
-    shop.books.book()
+    shop.booker.book()
     assert shop.credited("named") == ("1001", "click")
     assert shop.credited("unnamed") == ("1002", "fingerprint")
     assert shop.credited("foreign") == ("1002", "fingerprint")
@@ -141,40 +123,41 @@ def test_a_click_id_beats_a_later_click_of_the_same_browser_and_a_later_click_ne
 
 
 @pytest.mark.parametrize("key", ["click", "fingerprint"])
-def test_a_click_stored_after_its_conversion_is_still_credited(shop: Shop, key: str) -> None:
+def test_a_click_stored_after_its_conversion_is_still_credited(shop: ClickShop, key: str) -> None:
     order, click_id = f"late-{key}", {"click": 2001, "fingerprint": 2002}[key]
     by = {"click_id": str(click_id)} if key == "click" else {"fingerprint": order}
     shop.facts.store([conversion(order, 5 * MINUTE, **by)])
-    shop.books.book()
+    shop.booker.book()
     assert shop.credited(order) is None
     shop.facts.store([click(click_id, MINUTE, fingerprint=order)], partition=1)
-    shop.books.book()
+    shop.booker.book()
     assert shop.credited(order) == (str(click_id), key)
 
 
-def test_credits_of_clicks_survive_folding_and_a_sweep_finds_nothing(shop: Shop) -> None:
+def test_credits_of_clicks_survive_folding_and_a_sweep_finds_nothing(shop: ClickShop) -> None:
     shop.facts.store([click(3001, 0), conversion("folded", MINUTE, click_id="3001")])
-    shop.books.book()
+    shop.booker.book()
     for number in range(3):
         shop.facts.store([conversion(f"filler-{number}", MINUTE)])
-        shop.books.book()
-    assert shop.books.fold() is not None
+        shop.booker.book()
+    assert shop.booker.fold() is not None
     assert shop.credited("folded") == ("3001", "click")
-    shop.books.sweep()
+    shop.booker.sweep()
     assert shop.client.query("SELECT hits, credits FROM runs ORDER BY number DESC LIMIT 1").result_rows == [(0, 0)]
 
 
-def test_a_stated_amount_replaces_a_default_one_whichever_came_first(shop: Shop) -> None:
+def test_a_stated_amount_replaces_a_default_one_whichever_came_first(shop: ClickShop) -> None:
     default = {"revenue": Decimal("5"), "currency": "EUR", "defaulted": True}
     stated = {"trust": Trust.PUBLIC, "revenue": Decimal("7"), "currency": "USD"}
     for order, first, second in (("d1", default, stated), ("d2", stated, default)):
         shop.facts.store([click(int(order[1]) + 4000, 0)])
         shop.facts.store([conversion(order, MINUTE, click_id=str(int(order[1]) + 4000), **first)])
-        shop.books.book()
+        shop.booker.book()
         shop.facts.store([conversion(order, 2 * MINUTE, **second)])
-        shop.books.book()
+        shop.booker.book()
         rows = shop.client.query(
-            "SELECT scope, currency, amount FROM v_credits WHERE conversion_id = {id:UUID} ORDER BY scope",
+            "SELECT scope, currency, amount FROM v_credits"
+            " WHERE model = 'linear' AND conversion_id = {id:UUID} ORDER BY scope",
             parameters={"id": conversion_id(PROJECT, "purchase", order, "")},
         ).result_rows
         assert rows == [("all", "USD", Decimal("7.0000")), ("clicks", "USD", Decimal("7.0000"))]

@@ -1,0 +1,81 @@
+"""What a run of the booker says to ClickHouse: the files of ``clickhouse/bookings``, put together.
+
+``candidates.sql`` is a part of ``attribution.sql``, and that of the statements that book credits and of those that
+explain them: what is booked and what is said about it cannot differ.
+"""
+
+import hashlib
+from importlib import resources
+from typing import Final
+
+
+def bookings_file(name: str) -> str:
+    """The statement of ``clickhouse/bookings/<name>.sql``, without its header."""
+    text = (resources.files("clickhouse") / "bookings" / f"{name}.sql").read_text(encoding="utf-8")
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+
+
+CAPPED_BEFORE: Final = "SELECT project_id, kind, key FROM v_capped_keys"
+CAPPED: Final = (
+    f"{CAPPED_BEFORE} UNION ALL SELECT project_id, kind, key FROM capped_keys WHERE run_id = {{run_id:UUID}}"
+)
+"""Keys that tie nothing together: since an earlier run, or since this one."""
+
+CANDIDATES: Final = bookings_file("candidates")
+ATTRIBUTION: Final = bookings_file("attribution").replace("/* candidates */", CANDIDATES)
+
+
+PARTS: Final = {
+    "/* attribution */": ATTRIBUTION,
+    "/* candidates */": CANDIDATES,
+    "/* capped before */": CAPPED_BEFORE,
+    "/* capped */": CAPPED,
+}
+
+
+def _whole(name: str) -> str:
+    text = bookings_file(name)
+    for mark, part in PARTS.items():
+        text = text.replace(mark, part)
+    return text
+
+
+def uncapped(statement: str) -> str:
+    """The statement where there are no capped keys: it need not look for them."""
+    nothing = "('', '', '')"
+    return statement.replace(CAPPED, nothing).replace(CAPPED_BEFORE, nothing)
+
+
+REACHING: Final = ("applied_refunds", "subjects", "own_keys", "persons", "known_keys", "reach", "reach_clicks")
+"""In this order: from the conversions of a run to where the touches of their persons are."""
+
+STATEMENTS: Final = {
+    name: _whole(name)
+    for name in (
+        *REACHING,
+        "live_runs",
+        "capped_keys",
+        "touched",
+        "hop",
+        "touched_conversions",
+        "project_conversions",
+        "refunded_conversions",
+        "goals",
+        "booked_conversions",
+        "target_credits",
+        "changed_credits",
+        "fold_goals",
+        "fold_credits",
+        "purge_goal_totals",
+        "purge_goal_refunds",
+        "purge_source_totals",
+        "seal",
+    )
+}
+RULES: Final = int.from_bytes(
+    hashlib.sha256("".join(STATEMENTS[name] for name in sorted(STATEMENTS)).encode()).digest()[:8], "big"
+)
+"""Changes with any statement: a booker that finds a head of other rules sweeps, so new rules apply to all history."""
+
+EXPLAIN_TOUCHES: Final = _whole("explain_touches")
+EXPLAIN_SHARES: Final = _whole("explain_shares")

@@ -1,0 +1,82 @@
+"""The statements of one run that find touched conversions and book their credits, in their order.
+
+Nothing is computed here: a step that would find nothing is left out, since ClickHouse takes longer to read a statement
+than to look up a few rows.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from processors.booker.ledger import Ledger, Presence
+from processors.booker.scope import Delta
+
+NO_DELTA: Final = Delta(since={}, until={})
+CARRIERS: Final = ["session", "conversion"]
+HOPS: Final = (
+    (CARRIERS, ["user", "contact", "anonymous", "click", "fingerprint"]),  # what the touched sessions and reports carry
+    (["contact", "anonymous"], CARRIERS),
+    (CARRIERS, ["user"]),  # the users behind it
+    (["user"], CARRIERS),
+    (CARRIERS, ["contact", "anonymous"]),  # all contacts and browsers of these users
+    (["contact", "anonymous", "click", "fingerprint"], CARRIERS),
+    (["session"], ["conversion"]),
+)
+"""From what is new to the conversions that may depend on it: reach.sql and what it reads, backwards."""
+
+LANDINGS: Final = ((["session"], ["click"]), (["click"], ["session"]))
+"""Before them, where there are clicks on links: to the sessions that a click led into, since they may have been stored
+before it. reach_clicks.sql, backwards."""
+
+FEW: Final = 10_000
+"""Up to so many conversions, comparing all of them is cheaper than a statement of its own for the new ones."""
+
+
+class Touched(NamedTuple):
+    """What a run looks at."""
+
+    conversions: int
+    presence: Presence
+
+
+def find_touched(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta | None) -> Touched:
+    """Fill run_conversions: those that new facts concern, or all. And what was refunded of them."""
+    scope_id = str(parameters["scope_id"])
+    ledger.run("live_runs", parameters)
+    ledger.run("capped_keys", parameters, delta=delta or NO_DELTA)
+    if delta is not None:
+        ledger.run("touched", parameters, delta=delta)
+    presence = ledger.presence(scope_id)
+    if delta is not None and presence.refunds:
+        ledger.run("refunded_conversions", parameters, delta=delta)
+    if presence.anybody:
+        for from_kinds, to_kinds in (*LANDINGS, *HOPS) if presence.clicks else HOPS:
+            kinds = {"from_kinds": from_kinds, "to_kinds": to_kinds}
+            ledger.run("hop", {**parameters, **kinds}, capped=presence.capped)
+    ledger.run("touched_conversions", parameters, delta=delta or NO_DELTA)
+    touched = ledger.touched(scope_id)
+    if presence.refunds and touched:
+        ledger.run("applied_refunds", parameters)
+    return Touched(touched, presence)
+
+
+def book_credits(ledger: Ledger, parameters: Mapping[str, Any], touched: Touched) -> None:
+    """Book what differs between the credits that the touched conversions should have and those that they have."""
+    scope_id = str(parameters["scope_id"])
+    capped = touched.presence.capped
+    ledger.run("booked_conversions", parameters)
+    ledger.run("subjects", parameters)
+    ledger.run("own_keys", parameters, capped=capped)
+    nameless, users, booked = ledger.identities(scope_id)
+    if nameless:
+        ledger.run("persons", parameters, capped=capped)
+    if nameless or users:
+        ledger.run("known_keys", parameters, capped=capped)
+    ledger.run("reach", parameters)
+    if touched.presence.clicks:
+        ledger.run("reach_clicks", parameters)
+    if not booked or touched.conversions > max(booked, FEW):
+        ledger.run("target_credits", {**parameters, "which": "new", "into": "credits"})
+    if booked:
+        which = "all" if touched.conversions <= FEW else "booked"
+        ledger.run("target_credits", {**parameters, "which": which, "into": "run_credits"})
+        ledger.run("changed_credits", parameters)
