@@ -1,22 +1,34 @@
-"""``python -m processors events|conversions|booker``: run one of the processors until SIGTERM.
+"""``python -m processors events|conversions|booker|delivery``: run one of the processors until SIGTERM.
 
 Exit codes: 0 stopped, 1 a server is away, 2 a setting or an argument is wrong.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from control.identities import Identities
+from control.log import ControlLog
+from control.secret import load_secret
+from processors.core.forgetting import Forgetting
 from processors.runtime.failpoint import FailPoint, Kill, unharmed
 from schemas.settings import PREFIX, InvalidSettings, StageSettings, load
 
 Environ = Mapping[str, str]
 
+CHATTY: Final = ("aiokafka", "faust", "mode", "kafka", "urllib3", "clickhouse_connect", "rocksdict")
+"""Libraries that log each attempt: what matters of it is said by whoever waits."""
+
 
 def _failpoint(environ: Environ) -> FailPoint:
     told = environ.get(PREFIX + "FAILPOINT", "")
     return Kill.parse(told) if told else unharmed
+
+
+def _forgetting(settings: StageSettings, control: ControlLog) -> Forgetting:
+    return Forgetting(control.view.forgotten, Identities(load_secret(settings.secret_file)).digest)
 
 
 def _events(environ: Environ) -> int:
@@ -25,7 +37,7 @@ def _events(environ: Environ) -> int:
 
     return run(
         load(StageSettings, environ),
-        lambda settings, control: events_stage(settings, control.view.had_project),
+        lambda settings, control: events_stage(settings, control.view.had_project, _forgetting(settings, control)),
         _failpoint(environ),
     )
 
@@ -36,7 +48,7 @@ def _conversions(environ: Environ) -> int:
 
     return run(
         load(StageSettings, environ),
-        lambda settings, control: conversions_stage(settings),
+        lambda settings, control: conversions_stage(settings, _forgetting(settings, control)),
         _failpoint(environ),
     )
 
@@ -47,11 +59,18 @@ def _booker(environ: Environ) -> int:
     return run(environ, _failpoint(environ))
 
 
+def _delivery(environ: Environ) -> int:
+    from processors.delivery.run import main as run
+
+    return run(environ)
+
+
 COMMANDS: Final[dict[str, Callable[[Environ], int]]] = {
     # imported when run: a process loads what it needs
     "events": _events,
     "conversions": _conversions,
     "booker": _booker,
+    "delivery": _delivery,
 }
 
 
@@ -61,6 +80,9 @@ def main(argv: Sequence[str] | None = None, environ: Environ | None = None) -> i
     if command is None:
         print(f"usage: python -m processors {'|'.join(COMMANDS)}", file=sys.stderr)
         return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
         return command(os.environ if environ is None else environ)
     except (InvalidSettings, ValueError) as error:

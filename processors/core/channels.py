@@ -1,7 +1,7 @@
 """Which channel a source belongs to: an ordered table, the first rule that fits decides.
 
 The rules are those of Google Analytics 4's default channel group, in its order (support.google.com/analytics/answer/
-9756891, "Default channel group definitions"); the quotations beside them are from there. What fits none is Unassigned.
+9756891, "[GA4] Default channel group", manual traffic); beside each is its definition. What fits none is Unassigned.
 """
 
 import re

@@ -7,14 +7,24 @@
    together; a default amount counts as missing, and so does a default currency beside others of the same trust. A
    time that is only the time of receipt counts as missing while another arrival states one.
    (The view ``conversions`` says the same in SQL; a property test compares the two.)
+5. It is announced again when a later arrival changes its money by rule 4, or is the first to name a link goal.
+   Announcements are numbered from 1.
 """
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
+from processors.core.locations import page_of
 from schemas.events import Arrival, Conversion, RawEvent
+from schemas.mailing import Mailing
+from schemas.outcomes import NoticeEvent, Trust
+
+MONEY_QUANTUM: Final = Decimal("0.0001")
+RANKS: Final = 2 * len(Trust)
+"""Ranks of stated money; those of defaults come after them."""
 
 
 def arrival_of(event: RawEvent, *, session_id: str, path: str) -> Arrival:
@@ -34,6 +44,7 @@ def arrival_of(event: RawEvent, *, session_id: str, path: str) -> Arrival:
         event_type=event.event_type,
         event_name=event.event_name,
         path=path,
+        page=page_of(event.url) if event.is_conversion else "",
         visitor=event.visitor,
         user_id=event.user_id,
         anonymous_id=event.anonymous_id,
@@ -42,16 +53,68 @@ def arrival_of(event: RawEvent, *, session_id: str, path: str) -> Arrival:
         fingerprint=event.fingerprint,
         revenue=event.revenue,
         currency=event.currency,
-        mailing=event.mailing,
+        mailing=_without_claims(event.mailing) if event.is_interaction else event.mailing,
         defaulted=event.defaulted,
         goal_id=event.goal_id,
         window_days=event.window_days,
+        identifiers=event.identifiers,
+        consent=event.consent,
         properties=event.properties,
     )
 
 
-def announcement_of(arrival: Arrival) -> Conversion:
-    """The record on ``conversions`` that an announcing arrival makes."""
+def _without_claims(mailing: Mailing) -> Mailing:
+    """Who it is remains; what somebody did with a campaign is no claim that the order is the campaign's."""
+    return msgspec.structs.replace(mailing, campaign_id="", flow_id="")
+
+
+class Money(msgspec.Struct, frozen=True, array_like=True):
+    """An amount, and how it stands against others of its conversion: the lowest rank wins, of equal ones the first."""
+
+    rank: int
+    revenue: Decimal
+    """With four digits after the point."""
+    currency: str
+
+
+class Announced(msgspec.Struct, frozen=True, array_like=True):
+    """What the stored arrivals of a conversion have led to: all that decides whether another one is announced."""
+
+    revision: int = 0
+    """Announcements so far."""
+    money: Money | None = None
+    goal_id: str = ""
+
+
+UNKNOWN: Final = Announced()
+
+
+def money_of(
+    trust: int, revenue: Decimal | None, currency: str, *, defaulted: bool, currency_defaulted: bool
+) -> Money | None:
+    """The money of an arrival; None if it states none (rule 4)."""
+    if revenue is None:
+        return None
+    return Money(RANKS * defaulted + 2 * trust + currency_defaulted, revenue.quantize(MONEY_QUANTUM), currency)
+
+
+def announced_after(before: Announced, *, is_conversion: bool, money: Money | None, goal_id: str) -> Announced:
+    """What is known after one more arrival; with a higher ``revision`` if it announces (rules 3 and 5)."""
+    best = before.money
+    if money is not None and (best is None or money.rank < best.rank):
+        best = money
+    goal = before.goal_id or goal_id
+    changed = goal != before.goal_id or _amount(best) != _amount(before.money)
+    return Announced(before.revision + (changed if before.revision else is_conversion), best, goal)
+
+
+def _amount(money: Money | None) -> tuple[Decimal, str] | None:
+    return None if money is None else (money.revenue, money.currency)
+
+
+def announcement_of(arrival: Arrival, announced: Announced) -> Conversion:
+    """The line on ``conversions`` for an arrival that announces: of itself, with the money and goal known by then."""
+    money = announced.money
     return Conversion(
         project_id=arrival.project_id,
         conversion_id=arrival.conversion_id,
@@ -62,9 +125,14 @@ def announcement_of(arrival: Arrival) -> Conversion:
         received_at=arrival.received_at,
         converted_at=arrival.converted_at,
         click_id=arrival.click_id,
-        goal_id=arrival.goal_id,
-        revenue=arrival.revenue,
-        currency=arrival.currency,
+        goal_id=announced.goal_id,
+        revenue=money.revenue if money else None,
+        currency=money.currency if money else "",
+        event=NoticeEvent.TRACKED if announced.revision == 1 else NoticeEvent.UPDATED,
+        revision=announced.revision,
+        page=arrival.page,
+        identifiers=arrival.identifiers,
+        consent=arrival.consent,
     )
 
 

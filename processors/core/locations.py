@@ -42,6 +42,22 @@ def locate(url: str) -> Location:
     return Location(host_of(authority), "/" + path, query)
 
 
+def page_of(url: str) -> str:
+    """A web page's address as others may be told it: no user, query or fragment, and no path that holds an ``@``.
+
+    Empty for what is no web page. ``https://ann@shop.example/thanks?email=..`` is ``https://shop.example/thanks``.
+    """
+    scheme, marker, rest = url.partition("#")[0].partition("?")[0].partition("://")
+    scheme = scheme.lower()
+    if not marker or scheme not in ("http", "https"):
+        return ""
+    authority, _, path = rest.partition("/")
+    host = authority.rpartition("@")[2].lower()
+    if not host:
+        return ""
+    return f"{scheme}://{host}/" if "@" in path or "%40" in path else f"{scheme}://{host}/{path}"
+
+
 def host_of(authority: str) -> str:
     """Host of ``user@host:port``, lower case, without a final dot."""
     host = authority.rpartition("@")[2].lower()

@@ -1,7 +1,7 @@
 """Sites we know by name: what a referrer's host, or a source given by its host, stands for.
 
-Categories follow Google Analytics' "GA4 Default channel group: sources and categories" (support.google.com/analytics/
-answer/9756891), short of its hundreds of rare sites; a site that is missing is a referral under its own name.
+Search, social, video and shopping are the categories of Google Analytics' default channel group (support.google.com/
+analytics/answer/9756891); which sites are in them is our own list. A site that is missing is a referral under its name.
 """
 
 import re

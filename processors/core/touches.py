@@ -9,6 +9,7 @@
 6. ``campaign`` evidence (1 and 2) makes any pageview a touch; whether it is new to its session is for the reader, who
    knows the whole session: so the rows do not depend on the order in which events arrive. Any other pageview is a touch
    (``entry``) if it is, by event time, the first of its session so far.
+7. An interaction with an e-mail is a touch whose source and medium are ``email``. It is no visit of the site.
 """
 
 import re
@@ -23,6 +24,7 @@ from processors.core.channels import DIRECT, NO_MEDIUM, NOT_SET, channel_of
 from processors.core.locations import Location, locate, site_of
 from processors.core.sites import known, never_a_source
 from schemas.events import Campaign
+from schemas.mailing import Mailing
 
 
 class Touch(StrEnum):
@@ -32,6 +34,8 @@ class Touch(StrEnum):
     CAMPAIGN = "campaign"
     CLICK = "click"
     """On a link of ours. Its source is what the destination's UTM parameters, else the referrer, show."""
+    EMAIL = "email"
+    """An interaction with an e-mail campaign or flow."""
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -50,22 +54,24 @@ UNKNOWN: Final = Source()
 DIRECT_VISIT: Final = Source(DIRECT, NO_MEDIUM, channel=channel_of(DIRECT, NO_MEDIUM, ""))
 
 CLICK_IDS: Final[dict[str, tuple[str, str]]] = {
-    # parameter: (source, medium); who adds it to which links
-    "gclid": ("google", "cpc"),  # Google Ads auto-tagging, support.google.com/google-ads/answer/9744275
-    "gbraid": ("google", "cpc"),  # Google Ads, iOS, app measurement, support.google.com/google-ads/answer/10417364
-    "wbraid": ("google", "cpc"),  # Google Ads, iOS, web measurement, same page
-    "dclid": ("dfa", "cpm"),  # Campaign Manager 360, support.google.com/analytics/answer/7519794
-    "msclkid": ("bing", "cpc"),  # Microsoft Advertising, help.ads.microsoft.com, "auto-tagging of click ID"
-    "yclid": ("yandex", "cpc"),  # Yandex Direct, yandex.com/support/direct, "yclid"
-    "ttclid": ("tiktok", "paid"),  # TikTok ads, ads.tiktok.com/help, "About TikTok Click ID"
-    "twclid": ("twitter", "paid"),  # X ads, business.x.com/en/help, "Click ID"
-    "li_fat_id": ("linkedin", "paid"),  # LinkedIn ads, linkedin.com/help/lms, "first-party ad tracking"
-    "rdt_cid": ("reddit", "paid"),  # Reddit ads, business.reddithelp.com, "Click ID"
-    "ScCid": ("snapchat", "paid"),  # Snapchat ads, businesshelp.snapchat.com, "Snap Click ID"
-    "epik": ("pinterest", "paid"),  # Pinterest ads, help.pinterest.com/business, "Pinterest click ID"
-    "qclid": ("quora", "paid"),  # Quora ads, quoraadsupport.zendesk.com, "qclid"
-    "fbclid": ("facebook", "social"),  # Meta, on every outbound link, paid or not: developers.facebook.com, "fbc"
-    "igshid": ("instagram", "social"),  # Instagram, on shared links
+    # parameter: (source, medium); who adds it, and where that is said. Without an address: known from use only.
+    "gclid": ("google", "cpc"),  # Google Ads, developers.google.com/google-ads/api/docs/reporting/valuetrack-mapping
+    "gbraid": ("google", "cpc"),  # Google Ads on iOS, for apps, support.google.com/google-ads/answer/16297842
+    "wbraid": ("google", "cpc"),  # Google Ads on iOS, for the web, ClickConversionResult in the Google Ads API
+    "dclid": ("dfa", "cpm"),  # Campaign Manager 360, support.google.com/campaignmanager/answer/9182069
+    "msclkid": ("bing", "cpc"),  # Microsoft Advertising, help.ads.microsoft.com/apex/index/3/en/60125
+    "yclid": ("yandex", "cpc"),  # Yandex Direct, yandex.ru/support/direct/en/statistics/url-tags
+    "ttclid": ("tiktok", "paid"),  # TikTok ads, ads.tiktok.com/help/article/tiktok-click-id
+    "twclid": ("twitter", "paid"),  # X ads, docs.x.com/x-ads-api/measurement/web-conversions
+    # LinkedIn ads, learn.microsoft.com/en-us/linkedin/marketing/conversions/enabling-first-party-cookies
+    "li_fat_id": ("linkedin", "paid"),
+    "rdt_cid": ("reddit", "paid"),  # Reddit ads, docs.metarouter.io/docs/reddit-ads
+    "ScCid": ("snapchat", "paid"),  # Snapchat ads, docs.metarouter.io/docs/snapchat-capi-sync
+    "epik": ("pinterest", "paid"),  # Pinterest ads
+    "qclid": ("quora", "paid"),  # Quora ads
+    # Meta, paid or not, developers.facebook.com/docs/marketing-api/conversions-api/parameters/fbp-and-fbc
+    "fbclid": ("facebook", "social"),
+    "igshid": ("instagram", "social"),  # Instagram, on links that are shared
 }
 _UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 _PARAMETERS: Final = re.compile(rf"(?:^|&)({'|'.join((*_UTM, *CLICK_IDS))})=([^&]+)")
@@ -79,6 +85,11 @@ def evidence(here: Location, referrer: str, stated: Campaign | None) -> tuple[So
             return campaign, True
     origin = _referred(here.host, referrer)
     return (_source(*origin, "", "", ""), False) if origin else (None, False)
+
+
+def mailed(mailing: Mailing) -> Source:
+    """The source that an interaction with an e-mail is. Its campaign is the campaign's id, else the flow's."""
+    return _source("email", "email", mailing.campaign_id or mailing.flow_id, "", "")
 
 
 def _campaign(here: Location, referrer: str, stated: Campaign | None) -> Source | None:

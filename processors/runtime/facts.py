@@ -37,6 +37,11 @@ class Facts:
         rows = self._query("other_topics", stage=processor.stage.value, topic_id=topic_id, partition=partition)
         return [row[0] for row in rows]
 
+    def erased(self, processor: Processor, partition: int, *, below: int) -> bool:
+        """Whether rows below this offset were erased at a person's request."""
+        ((count,),) = self._query("state_erased", stage=processor.stage.value, partition=partition, below=below)
+        return bool(count)
+
     def stored(self, processor: Processor, partition: int, *, below: int, since: int) -> Iterator[list[Any]]:
         """Pages of the stored rows that state comes from, in log order, as the stage's ``stored`` tuples."""
         after = (-1, -1)

@@ -23,6 +23,10 @@ class Seam(StrEnum):
     AFTER_GOALS = "after_goals"
     BEFORE_COMMIT = "before_commit"
     """A run's entries are all inserted; its row is not."""
+    AFTER_REWRITE = "after_rewrite"
+    """A forgotten person's rows are written anew; the old ones are still there."""
+    AFTER_ERASE = "after_erase"
+    """They are gone; the proof is not written."""
 
 
 def unharmed(seam: Seam) -> None:

@@ -142,9 +142,6 @@ async def _serve(process: StageProcess, settings: StageSettings) -> None:
 
 def main(settings: StageSettings, build: Build, failpoint: FailPoint) -> int:
     """Run until SIGTERM or SIGINT. Exit codes: 0 stopped, 1 a server is away."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for chatty in ("aiokafka", "urllib3", "clickhouse_connect"):  # they log each attempt; the loop says what matters
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     process = StageProcess(settings, build, failpoint=failpoint)
     # A batch makes hundreds of thousands of small objects and no cycles: looking for some costs a third of its time.
     gc.freeze()

@@ -96,6 +96,8 @@ class Worker:
         self._insert(self._processor.facts, [item.rows for item in work])
         letters = [self._letters(item) for item in work if item.result.letters]
         self._insert("dead_letters", [record_batch("dead_letters", columns) for columns in letters])
+        erased = [self._erased(item) for item in work if item.result.erased]
+        self._insert("erased_positions", [record_batch("erased_positions", columns) for columns in erased])
 
     def checkpoint(self, work: Sequence[Work]) -> None:
         """Insert a checkpoint row a partition."""
@@ -126,6 +128,15 @@ class Worker:
         self._metrics.insert.labels(table).observe(time.perf_counter() - begun)
         self._metrics.rows.labels(table).inc(rows)
 
+    def _erased(self, item: Work) -> Columns:
+        positions = item.result.erased
+        return {
+            "stage": [self._processor.stage.value] * len(positions),
+            "kafka_partition": [item.partition.number] * len(positions),
+            "kafka_offset": [offset for offset, _ in positions],
+            "kafka_index": [index for _, index in positions],
+        }
+
     def _letters(self, item: Work) -> Columns:
         letters = item.result.letters
         return {
@@ -137,6 +148,8 @@ class Worker:
             "reason": [letter.reason.value for letter in letters],
             "error": [letter.error for letter in letters],
             "payload": [letter.payload for letter in letters],
+            "header_names": [[name for name, _ in letter.headers] for letter in letters],
+            "header_values": [[value or b"" for _, value in letter.headers] for letter in letters],
             "quarantined_at": [item.position.totals.clock] * len(letters),
             "version": [version(letter.offset, letter.line) for letter in letters],
         }

@@ -1,18 +1,23 @@
 """The conversions stage: one conversion an order, for ever; each report of it one row.
 
-State, never forgotten: which reports of a conversion are stored, and which conversions are announced. All of it is in
+State, never forgotten: which reports of a conversion are stored, and what of it is announced. All of it is in
 ``conversion_arrivals``, so lost state is read back from there.
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from processors.core.conversions import announcement_of
+import msgspec
+
+from processors.core.conversions import UNKNOWN, Announced, announced_after, announcement_of, money_of
+from processors.core.forgetting import Forgetting, nameless_arrival
 from processors.stages.lines import Line, Reader, check_storable, uuid_of
 from processors.stages.result import Columns, Message, Record, Result
 from processors.stages.state import Overlay, State
 from processors.stages.totals import Totals
 from schemas.codec import decode_arrival, encode, version
+from schemas.control import ForgetMode
 from schemas.events import Arrival
 from schemas.mailing import Mailing
 from schemas.outcomes import Stage
@@ -21,7 +26,10 @@ from schemas.topics import CONVERSIONS, CONVERSIONS_RAW
 ARRIVED: Final = b"a"
 """Key: conversion, event. Value: the checksum."""
 ANNOUNCED: Final = b"c"
-"""Key: conversion. Value: empty."""
+"""Key: conversion. Value: :class:`processors.core.conversions.Announced`."""
+
+_encode_announced: Final = msgspec.msgpack.Encoder().encode
+_decode_announced: Final = msgspec.msgpack.Decoder(Announced).decode
 
 
 class Stored(NamedTuple):
@@ -34,20 +42,27 @@ class Stored(NamedTuple):
     received_at: int
     is_conversion: bool
     checksum: int
+    trust: int
+    revenue: Decimal | None
+    currency: str
+    currency_defaulted: bool
+    defaulted: bool
+    goal_id: str
 
 
 class ConversionsStage:
-    """Facts ``conversion_arrivals`` from ``conversions-raw``; each conversion once on ``conversions``."""
+    """Facts ``conversion_arrivals`` from ``conversions-raw``; conversions, new and changed, on ``conversions``."""
 
     stage = Stage.CONVERSIONS
     topic = CONVERSIONS_RAW
     downstream = CONVERSIONS
     facts = "conversion_arrivals"
     stored = Stored
-    layout = "conversions/1"
+    layout = "conversions/2"
 
-    def __init__(self, *, bad_run_max: int) -> None:
+    def __init__(self, *, bad_run_max: int, forgetting: Forgetting | None = None) -> None:
         self._bad_run_max = bad_run_max
+        self._forgetting = forgetting
 
     def process(
         self, partition: int, records: Sequence[Record], state: State, totals: Totals, *, bad_run: int = 0
@@ -62,19 +77,15 @@ class ConversionsStage:
         lines = reader.read(records)
         ids = [uuid_of(line.event.conversion_id) for line in lines]
         known: Overlay[bytes] = Overlay(bytes, bytes)
-        known.load(
-            state,
-            (
-                key
-                for conversion, line in zip(ids, lines, strict=True)
-                for key in (ARRIVED + conversion + line.event_id, ANNOUNCED + conversion)
-            ),
-        )
+        known.load(state, (ARRIVED + conversion + line.event_id for conversion, line in zip(ids, lines, strict=True)))
+        announced: Overlay[Announced] = Overlay(_decode_announced, _encode_announced)
+        announced.load(state, (ANNOUNCED + conversion for conversion in ids))
         clock, duplicate, conflict = totals.clock, 0, 0
         kept: list[tuple[Line[Arrival], bytes]] = []
         messages: list[Message] = []
-        for line, conversion in zip(lines, ids, strict=True):
-            arrival = line.event
+        erased: list[tuple[int, int]] = []
+        for given, conversion in zip(lines, ids, strict=True):
+            line, arrival = given, given.event
             arrived = ARRIVED + conversion + line.event_id
             checksum = _packed(arrival.checksum)
             found = known.get(arrived)
@@ -83,12 +94,21 @@ class ConversionsStage:
                 conflict += found != checksum
                 continue
             known.change(arrived, checksum)
+            verdict = self._forgetting.verdict(arrival) if self._forgetting else None
+            if verdict is ForgetMode.REMOVE:
+                erased.append((line.offset, line.line))
+                continue
+            if verdict is ForgetMode.ANONYMIZE:
+                arrival = nameless_arrival(arrival)
+                line = line._replace(event=arrival)
             clock = max(clock, arrival.received_at)
             kept.append((line, conversion))
-            announced = ANNOUNCED + conversion
-            if arrival.is_conversion and announced not in known:
-                known.change(announced, b"")
-                messages.append(Message(arrival.conversion_id, encode(announcement_of(arrival))))
+            before = announced.get(ANNOUNCED + conversion, UNKNOWN)
+            after = _after(before, arrival, arrival.mailing.currency_defaulted)
+            if after != before:
+                announced.change(ANNOUNCED + conversion, after)
+            if after.revision != before.revision:
+                messages.append(Message(arrival.conversion_id, encode(announcement_of(arrival, after))))
         return Result(
             columns=_columns(partition, kept),
             totals=Totals(
@@ -97,14 +117,15 @@ class ConversionsStage:
                 duplicate=totals.duplicate + duplicate,
                 rejected=totals.rejected,
                 quarantined=totals.quarantined + len(reader.letters),
-                erased=totals.erased,
+                erased=totals.erased + len(erased),
                 conflict=totals.conflict + conflict,
                 clock=clock,
                 control_offset=reader.control_offset,
             ),
             letters=reader.letters,
             messages=messages,
-            writes=known.writes(),
+            erased=erased,
+            writes={**known.writes(), **announced.writes()},
             bad_run=reader.bad_run,
         )
 
@@ -112,14 +133,18 @@ class ConversionsStage:
         return 0
 
     def rebuild(self, rows: Sequence[Stored], state: State, clock: int) -> tuple[dict[bytes, bytes], int]:
-        """State writes for stored rows, and the clock after them. Earlier rows do not matter."""
+        """State writes for stored rows, and the clock after them."""
         writes: dict[bytes, bytes] = {}
+        announced: Overlay[Announced] = Overlay(_decode_announced, _encode_announced)
+        announced.load(state, (ANNOUNCED + row.conversion_id for row in rows))
         for row in rows:
             clock = max(clock, row.received_at)
             writes[ARRIVED + row.conversion_id + row.event_id] = _packed(row.checksum)
-            if row.is_conversion:
-                writes[ANNOUNCED + row.conversion_id] = b""
-        return writes, clock
+            before = announced.get(ANNOUNCED + row.conversion_id, UNKNOWN)
+            after = _after(before, row, row.currency_defaulted)
+            if after != before:
+                announced.change(ANNOUNCED + row.conversion_id, after)
+        return {**writes, **announced.writes()}, clock
 
     def dead_ranges(self, clock: int) -> list[tuple[bytes, bytes]]:
         return []
@@ -129,6 +154,18 @@ def _check(arrival: Arrival, control_offset: int) -> None:
     """The events stage has checked the project."""
     check_storable(arrival.received_at, arrival.converted_at, arrival.revenue)
     uuid_of(arrival.conversion_id)
+
+
+def _after(before: Announced, report: Arrival | Stored, currency_defaulted: bool) -> Announced:
+    """What is known after one more report: the same of an arrival and of its stored row."""
+    money = money_of(
+        report.trust,
+        report.revenue,
+        report.currency,
+        defaulted=report.defaulted,
+        currency_defaulted=currency_defaulted,
+    )
+    return announced_after(before, is_conversion=report.is_conversion, money=money, goal_id=report.goal_id)
 
 
 def _packed(checksum: int) -> bytes:

@@ -10,20 +10,24 @@ from typing import Any, Final, NamedTuple
 
 from processors.core.conversions import arrival_of
 from processors.core.dedupe import Dedupe, Seen
+from processors.core.forgetting import Forgetting, nameless_event
 from processors.core.locations import locate
-from processors.core.sessions import DERIVED, KNOWN_MS, NAMED, Limits, order_of
-from processors.core.touches import DIRECT_VISIT, UNKNOWN, Source, Touch, evidence
+from processors.core.sessions import DERIVED, KNOWN_MS, NAMED, Limits, Session, order_of
+from processors.core.touches import DIRECT_VISIT, UNKNOWN, Source, Touch, evidence, mailed
 from processors.stages.lines import Line, Reader, Unreadable, check_storable, uuid_of
 from processors.stages.result import Columns, Message, Record, Result
 from processors.stages.state import Overlay, State
 from processors.stages.totals import Totals
-from processors.stages.visits import Visits, visit_of
+from processors.stages.visits import Visits, mailbox_of, visit_of
 from schemas.codec import decode_event, encode, version
+from schemas.control import ForgetMode
 from schemas.events import RawEvent
+from schemas.mailing import NO_MAILING
 from schemas.outcomes import Quarantine, Stage
 from schemas.topics import CONVERSIONS_RAW, EVENTS_RAW
 
 NO_ID: Final = bytes(16)
+EMAIL: Final = Touch.EMAIL.value
 HadProject = Callable[[str, int], bool]
 """Whether a project was there as of a control offset."""
 
@@ -65,6 +69,10 @@ class Stamp(NamedTuple):
     announced: Sequence[tuple[str, str]]
 
 
+NO_VISIT: Final = Stamp("", "", False, UNKNOWN, "", UNKNOWN, ())
+"""Of a refund: nobody came, so it opens and joins no session."""
+
+
 class EventsStage:
     """Facts ``events`` from ``events-raw``."""
 
@@ -74,8 +82,17 @@ class EventsStage:
     facts = "events"
     stored = Stored
 
-    def __init__(self, had_project: HadProject, *, window_ms: int, limits: Limits, bad_run_max: int) -> None:
+    def __init__(
+        self,
+        had_project: HadProject,
+        *,
+        window_ms: int,
+        limits: Limits,
+        bad_run_max: int,
+        forgetting: Forgetting | None = None,
+    ) -> None:
         self._had_project = had_project
+        self._forgetting = forgetting
         self._dedupe = Dedupe(window_ms)
         self._limits = limits
         self._bad_run_max = bad_run_max
@@ -91,7 +108,7 @@ class EventsStage:
             bad_run=bad_run,
             bad_run_max=self._bad_run_max,
         )
-        lines = reader.read(records)
+        lines, verdicts = self._forgotten(reader.read(records))
         dedupe, clock, window = self._dedupe, totals.clock, self._dedupe.window_ms
 
         received = [line.event.received_at for line in lines]
@@ -103,9 +120,8 @@ class EventsStage:
         seen: Overlay[Seen] = Overlay(Seen.unpack, Seen.pack)
         seen.load(state, (place for some in places for place in some))
 
-        visits_of = [
-            visit_of(event.project_id, event.visitor, event.session_id) for event in (line.event for line in lines)
-        ]
+        guests = [_guest(line.event) for line in lines]
+        visits_of = [self._visit_of(line.event, guest) for line, guest in zip(lines, guests, strict=True)]
         clocks = {clock // KNOWN_MS, *(at // KNOWN_MS for at in received if at > clock)}
         visits = Visits(self._limits, state, visits_of, clocks)
 
@@ -113,19 +129,28 @@ class EventsStage:
         kept: list[Line[RawEvent]] = []
         stamps: list[Stamp] = []
         messages: list[Message] = []
-        for line, tail, near, visit in zip(lines, tails, places, visits_of, strict=True):
+        erased: list[tuple[int, int]] = []
+        judged = zip(lines, verdicts, strict=True)
+        for (line, verdict), tail, near, guest, visit in zip(judged, tails, places, guests, visits_of, strict=True):
             event = line.event
             found = dedupe.find(seen, near, event.received_at, clock)
             if found is not None:
                 duplicate += 1
                 conflict += found.checksum != event.checksum
                 continue
-            if event.received_at > clock:
+            if event.received_at > clock and verdict is not ForgetMode.REMOVE:  # the clock is that of stored rows
                 clock = event.received_at
             place = dedupe.place(tail, event.received_at, clock)
             if place is not None:
                 seen.change(place, Seen(event.received_at, event.checksum))
-            stamp = _stamp(line, visits, visit, clock)
+            if verdict is ForgetMode.REMOVE:
+                erased.append((line.offset, line.line))
+                continue
+            if event.refund is not None:
+                stamp = NO_VISIT
+            else:
+                session, opens = visits.join(visit, event.project_id, *guest, event.occurred_at, clock)
+                stamp = _stamp(line, session, opens)
             kept.append(line)
             stamps.append(stamp)
             if event.conversion_id:
@@ -141,13 +166,14 @@ class EventsStage:
                 duplicate=totals.duplicate + duplicate,
                 rejected=totals.rejected,
                 quarantined=totals.quarantined + quarantined,
-                erased=totals.erased,
+                erased=totals.erased + len(erased),
                 conflict=totals.conflict + conflict,
                 clock=clock,
                 control_offset=reader.control_offset,
             ),
             letters=reader.letters,
             messages=messages,
+            erased=erased,
             writes=self._writes(seen, visits, clock),
             dead=self._dead(totals.clock, clock),
             bad_run=reader.bad_run,
@@ -159,7 +185,7 @@ class EventsStage:
     def rebuild(self, rows: Sequence[Stored], state: State, clock: int) -> tuple[dict[bytes, bytes], int]:
         """State writes for stored rows in log order, and the clock after them. ``state``: what earlier rows made."""
         seen: Overlay[Seen] = Overlay(Seen.unpack, Seen.pack)
-        places = [visit_of(row.project_id, row.visitor, row.session_id if row.session_named else "") for row in rows]
+        places = [self._visit_of(row, _stored_guest(row)) for row in rows]
         clocks = {clock // KNOWN_MS, *(row.received_at // KNOWN_MS for row in rows if row.received_at > clock)}
         visits = Visits(self._limits, state, places, clocks)
         for row, visit in zip(rows, places, strict=True):
@@ -185,6 +211,25 @@ class EventsStage:
                 session.observe(row.occurred_at, order_of(row.event_id), shown, announced)
         return self._writes(seen, visits, clock), clock
 
+    def _forgotten(self, lines: list[Line[RawEvent]]) -> tuple[list[Line[RawEvent]], list[ForgetMode | None]]:
+        """The lines, those of forgotten persons without a name, and what becomes of each."""
+        projects = {line.event.project_id for line in lines}
+        if self._forgetting is None or not any(map(self._forgetting.concerns, projects)):
+            return lines, [None] * len(lines)
+        verdicts = [self._forgetting.verdict(line.event) for line in lines]
+        found = [
+            line if verdict is None else line._replace(event=nameless_event(line.event))
+            for line, verdict in zip(lines, verdicts, strict=True)
+        ]
+        return found, verdicts
+
+    def _visit_of(self, event: RawEvent | Stored, guest: tuple[str, str]) -> bytes:
+        """Where an event's sessions are kept; those of a visitor who was forgotten are not found again."""
+        place = visit_of(event.project_id, *guest)
+        if self._forgetting is None:
+            return place
+        return place + self._forgetting.renewal(event.project_id, event.visitor, event.received_at)
+
     def dead_ranges(self, clock: int) -> list[tuple[bytes, bytes]]:
         """Ranges of keys that mean nothing any more at this clock."""
         return [buckets.dead_range(clock) for buckets in (self._dedupe.buckets, NAMED, DERIVED)]
@@ -193,6 +238,8 @@ class EventsStage:
         check_storable(event.received_at, event.occurred_at, event.revenue)
         if event.conversion_id:
             uuid_of(event.conversion_id)
+        if event.refund is not None and event.refund.conversion_id:
+            uuid_of(event.refund.conversion_id)
         if not self._had_project(event.project_id, control_offset):
             raise Unreadable(Quarantine.UNKNOWN_PROJECT, "no such project as of the record's control offset")
 
@@ -210,11 +257,22 @@ def _tail(project_id: str, event_id: bytes) -> bytes:
     return project_id.encode() + event_id
 
 
-def _stamp(line: Line[RawEvent], visits: Visits, visit: bytes, clock: int) -> Stamp:
+def _guest(event: RawEvent) -> tuple[str, str]:
+    """Who the session of an event is of, and the id that the client gave it."""
+    return (mailbox_of(event.visitor), "") if event.is_interaction else (event.visitor, event.session_id)
+
+
+def _stored_guest(row: Stored) -> tuple[str, str]:
+    """As :func:`_guest`, of a stored event."""
+    if row.touch == EMAIL:
+        return mailbox_of(row.visitor), ""
+    return row.visitor, row.session_id if row.session_named else ""
+
+
+def _stamp(line: Line[RawEvent], session: Session, opens: bool) -> Stamp:
     event = line.event
     at = event.occurred_at
     here = locate(event.url)
-    session, opens = visits.join(visit, event.project_id, event.visitor, event.session_id, at, clock)
     touch, shown = "", None
     order = order_of(line.event_id)
     if event.event_type == "pageview":
@@ -225,11 +283,16 @@ def _stamp(line: Line[RawEvent], visits: Visits, visit: bytes, clock: int) -> St
             touch, shown = Touch.ENTRY.value, shown or DIRECT_VISIT
         else:
             shown = None
+    elif event.is_interaction:
+        touch, shown = EMAIL, mailed(event.mailing)
     elif event.link_id:
         shown, _ = evidence(here, event.referrer, event.campaign)
         touch, shown = Touch.CLICK.value, shown or DIRECT_VISIT
     identities = [("user", event.user_id), ("anonymous", event.anonymous_id), ("click", event.click_id)]
-    if event.link_id:
+    if event.mailing is not NO_MAILING:
+        identities.append(("contact", event.mailing.contact_id))
+    # Many people's e-mail is fetched by the proxy of one mail program: that is nobody's mark.
+    if event.fingerprint and touch != EMAIL:
         identities.append(("fingerprint", event.fingerprint))
     announced = session.unannounced(identities)
     session.observe(at, order, shown, announced)
@@ -238,6 +301,7 @@ def _stamp(line: Line[RawEvent], visits: Visits, visit: bytes, clock: int) -> St
 
 def _columns(partition: int, kept: Sequence[Line[RawEvent]], stamps: Sequence[Stamp]) -> Columns:
     events = [line.event for line in kept]
+    rows = list(zip(events, stamps, strict=True))
     known = [stamp.known for stamp in stamps]
     shown = [stamp.shown for stamp in stamps]
     announced = [stamp.announced for stamp in stamps]
@@ -255,7 +319,9 @@ def _columns(partition: int, kept: Sequence[Line[RawEvent]], stamps: Sequence[St
         "user_id": [event.user_id for event in events],
         "anonymous_id": [event.anonymous_id for event in events],
         "session_id": [stamp.session_id for stamp in stamps],
-        "session_named": [event.session_id != "" for event in events],
+        "session_named": [
+            event.session_id != "" and stamp.touch != EMAIL and event.refund is None for event, stamp in rows
+        ],
         "session_opens": [stamp.opens for stamp in stamps],
         "click_id": [event.click_id for event in events],
         "fingerprint": [event.fingerprint for event in events],
@@ -281,7 +347,15 @@ def _columns(partition: int, kept: Sequence[Line[RawEvent]], stamps: Sequence[St
         "touch_term": [source.term for source in shown],
         "touch_content": [source.content for source in shown],
         "touch_channel": [source.channel for source in shown],
+        "refund_id": ["" if event.refund is None else event.refund.refund_id for event in events],
+        "refund_of": [
+            uuid_of(event.refund.conversion_id) if event.refund is not None and event.refund.conversion_id else NO_ID
+            for event in events
+        ],
         "link_id": [event.link_id for event in events],
+        "contact_id": [event.mailing.contact_id for event in events],
+        "email_campaign_id": [event.mailing.campaign_id if stamp.touch == EMAIL else "" for event, stamp in rows],
+        "flow_id": [event.mailing.flow_id if stamp.touch == EMAIL else "" for event, stamp in rows],
         "key_kinds": [[kind for kind, _ in keys] for keys in announced],
         "key_values": [[value for _, value in keys] for keys in announced],
         "checksum": [event.checksum for event in events],

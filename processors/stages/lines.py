@@ -3,7 +3,8 @@
 1. A record's headers are checked first: a schema version from the future, or no control offset, sets aside all lines.
 2. Each line is an event of its own: one bad line leaves its neighbours alone.
 3. What the store could not hold (an id that is no UUID, a time or an amount out of range) counts as unreadable.
-4. So many unreadable lines in a row that something larger must be wrong halt the partition.
+4. So many unreadable lines in a row that something larger must be wrong halt the partition. A dead letter that was sent
+   back and is unreadable still says nothing about its neighbours, and does not count.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from processors.stages.result import Letter, Record
 from schemas.codec import CONTROL_HEADER, RECORD_MAX_LINES, SCHEMA_VERSION, VERSION_HEADER, lines
 from schemas.errors import Invariant
 from schemas.events import Arrival, RawEvent
+from schemas.letters import LETTER_HEADER
 from schemas.outcomes import Quarantine
 
 EARLIEST: Final = -2_208_988_800_000
@@ -77,7 +79,7 @@ class Reader(Generic[E]):
                 stamp = stamped(record)
             except Unreadable as error:
                 for index, raw in enumerate(raws):
-                    self._set_aside(offset, index, error, raw)
+                    self._set_aside(record, index, error, raw)
                 continue
             self.control_offset = max(self.control_offset, stamp)
             for index, raw in enumerate(raws):
@@ -88,23 +90,24 @@ class Reader(Generic[E]):
                     if index >= RECORD_MAX_LINES:
                         raise Unreadable(Quarantine.UNDECODABLE, f"a record holds at most {RECORD_MAX_LINES} lines")
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unreadable) as error:
-                    self._set_aside(offset, index, error, raw)
+                    self._set_aside(record, index, error, raw)
                     continue
                 self.bad_run = 0
                 found.append(Line(event, event_id, offset, index))
         self.received += len(found)
         return found
 
-    def _set_aside(self, offset: int, index: int, error: Exception, raw: bytes) -> None:
+    def _set_aside(self, record: Record, index: int, error: Exception, raw: bytes) -> None:
         reason = error.reason if isinstance(error, Unreadable) else Quarantine.UNDECODABLE
         self.received += 1
-        self.bad_run += 1
+        self.bad_run += all(name != LETTER_HEADER for name, _ in record.headers)
         if self.bad_run > self._bad_run_max:
             raise Invariant(
-                f"{self.bad_run} unreadable lines in a row, the last at offset {offset} ({reason}: {error}): halted,"
-                " so that the dead-letter topic is not flooded; HEADWATER_QUARANTINE_MAX_CONSECUTIVE is the limit"
+                f"{self.bad_run} unreadable lines in a row, the last at offset {record.offset} ({reason}: {error}):"
+                " halted, so that the dead-letter topic is not flooded;"
+                " HEADWATER_QUARANTINE_MAX_CONSECUTIVE is the limit"
             )
-        self.letters.append(Letter(offset, index, reason, str(error), raw))
+        self.letters.append(Letter(record.offset, index, reason, str(error), raw, record.headers))
 
 
 def stamped(record: Record) -> int:
@@ -112,7 +115,7 @@ def stamped(record: Record) -> int:
     found = dict(record.headers)
     if found.get(VERSION_HEADER) != SCHEMA_VERSION:
         raise Unreadable(Quarantine.UNKNOWN_SCHEMA, "the schema-version header is missing or not ours")
-    stamp = found.get(CONTROL_HEADER, b"")
+    stamp = found.get(CONTROL_HEADER) or b""  # a header may be null
     if not stamp.isdigit() or len(stamp) > 18:
         raise Unreadable(Quarantine.UNKNOWN_SCHEMA, "the control-offset header is missing or no number")
     return int(stamp)

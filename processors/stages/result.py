@@ -18,7 +18,7 @@ class Record(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 class Letter(NamedTuple):
@@ -30,6 +30,8 @@ class Letter(NamedTuple):
     reason: Quarantine
     error: str
     payload: bytes
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    """Of its record, as they came."""
 
 
 class Message(NamedTuple):
@@ -51,6 +53,8 @@ class Result:
     totals: Totals
     letters: list[Letter] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
+    erased: list[tuple[int, int]] = field(default_factory=list)
+    """Offset and line of what was erased at a person's request: the proof that nothing else is missing."""
     writes: dict[bytes, bytes] = field(default_factory=dict)
     dead: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Ranges of state keys to delete, first and beyond the last, after ``writes``."""

@@ -12,13 +12,6 @@ class State(Protocol):
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
 
 
-class Fresh:
-    """The state of a partition that has none yet."""
-
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        return [None] * len(keys)
-
-
 class Overlay(dict[bytes, V], Generic[V]):
     """Decoded values of one batch by key: what was loaded, and over it what the batch has changed.
 

@@ -12,6 +12,14 @@ def visit_of(project_id: str, visitor: str, named: str) -> bytes:
     return f"n{project_id}\0{named}".encode() if named else f"s{project_id}\0{visitor}".encode()
 
 
+def mailbox_of(visitor: str) -> str:
+    """Stands for the visitor where e-mail is concerned.
+
+    Reading e-mail is no visit of the site: it has sessions of its own, and neither opens nor prolongs those of visits.
+    """
+    return "mail\x1f" + visitor
+
+
 class _Slot:
     """The sessions at one place: those opened in the clock's bucket, and in the one before."""
 

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from conftest import StartProcess
+from history import MemoryState
 from installation import PROJECT, Installation, Relay, purchase, raw_event
 
 from control.topics import ensure_topics
 from processors.runtime.failpoint import FailPoint, Seam, unharmed
 from processors.runtime.run import StageProcess
 from processors.runtime.store import Position, Store
-from processors.stages.state import Fresh
 from processors.stages.totals import Totals
 from processors.topology import conversions_stage, events_stage
 from schemas.codec import encode
@@ -104,7 +104,7 @@ async def stored_at_once(installation: Installation, stage: Stage) -> list[dict[
         by_partition.setdefault(record.partition, []).append(record)
     rows = []
     for partition, records in sorted(by_partition.items()):
-        columns = processor.process(partition, records, Fresh(), Totals()).columns
+        columns = processor.process(partition, records, MemoryState(), Totals()).columns
         rows += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return rows
 

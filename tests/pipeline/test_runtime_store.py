@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
-from history import FakeRecord
+from databases import Databases
+from depth import examples
+from history import FakeRecord, MemoryState
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from installation import raw_event
@@ -16,13 +18,11 @@ from installation import raw_event
 from clickhouse.arrow import record_batch
 from clickhouse.client import connect
 from clickhouse.connection import Connection
-from clickhouse.migrate import apply
 from clickhouse.writer import Writer, classify
 from processors.core.conversions import merge
 from processors.core.sessions import order_of
 from processors.stages.conversions import ConversionsStage
 from processors.stages.lines import EARLIEST, LATEST
-from processors.stages.state import Fresh
 from processors.stages.totals import Totals
 from processors.topology import events_stage
 from schemas.codec import encode, headers
@@ -33,16 +33,15 @@ from schemas.settings import ClickHouseSettings, StageSettings
 
 
 @pytest.fixture
-def client(clickhouse_url: str) -> Iterator[Client]:
-    with connect(ClickHouseSettings(clickhouse_url=clickhouse_url)) as client:
-        apply(client)
+def client(databases: Databases) -> Iterator[Client]:
+    with databases.migrated() as settings, connect(settings) as client:
         yield client
 
 
 def store_events(client: Client, events: list[RawEvent]) -> None:
     stage = events_stage(StageSettings(), lambda *_: True)
     records = [FakeRecord(offset, encode(event), headers(1)) for offset, event in enumerate(events)]
-    result = stage.process(0, records, Fresh(), Totals())
+    result = stage.process(0, records, MemoryState(), Totals())
     assert result.letters == []
     Writer(client).insert("events", [record_batch("events", result.columns)])
 
@@ -111,12 +110,12 @@ def arrivals(draw: st.DrawFn) -> list[Arrival]:
     ]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reports=arrivals())
 def test_the_view_merges_a_conversion_as_the_rule_says(client: Client, reports: list[Arrival]) -> None:
     client.command("TRUNCATE TABLE conversion_arrivals")
     records = [FakeRecord(offset, encode(report), headers(1)) for offset, report in enumerate(reports)]
-    result = ConversionsStage(bad_run_max=1).process(0, records, Fresh(), Totals())
+    result = ConversionsStage(bad_run_max=1).process(0, records, MemoryState(), Totals())
     Writer(client).insert("conversion_arrivals", [record_batch("conversion_arrivals", result.columns)])
     (row,) = client.query(
         "SELECT is_conversion, kind, order_id, trust, toUnixTimestamp64Milli(converted_at),"

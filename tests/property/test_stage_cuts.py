@@ -6,10 +6,13 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import msgspec
+from depth import examples
 from history import FakeRecord, MemoryState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.core.conversions import merge
 from processors.core.sessions import DAY_MS, Limits
 from processors.stages.conversions import ConversionsStage
 from processors.stages.conversions import Stored as StoredArrival
@@ -17,17 +20,26 @@ from processors.stages.events import EventsStage
 from processors.stages.events import Stored as StoredEvent
 from processors.stages.result import Processor
 from processors.stages.totals import Totals
-from schemas.codec import encode, headers
-from schemas.events import Arrival, Campaign, RawEvent
-from schemas.outcomes import Trust
+from schemas.codec import decode_arrival, decode_conversion, decode_event, encode, headers
+from schemas.events import Arrival, Campaign, RawEvent, Refund
+from schemas.mailing import NO_MAILING, Mailing
+from schemas.outcomes import NoticeEvent, Trust
 
 PROJECT = "p"
+UNREADABLE = b"{not json"
 START = 1_760_000_000_000
 URLS = [
     "",
     "https://shop.example/",
     "https://shop.example/?utm_source=news&utm_medium=email",
     "https://shop.example/?gclid=x",
+]
+MAILINGS = [
+    NO_MAILING,
+    NO_MAILING,
+    Mailing(contact_id="k1", campaign_id="m1"),
+    Mailing(contact_id="k1", flow_id="m2"),
+    Mailing(contact_id="k2", campaign_id="m1", flow_id="m2"),
 ]
 REFERRERS = ["", "https://www.google.com/", "https://shop.example/cart", "https://blog.example/"]
 
@@ -48,7 +60,7 @@ def event_streams(draw: st.DrawFn) -> list[list[bytes]]:
         for _ in range(draw(st.integers(1, 4))):
             clock = max(clock + draw(receipts), 0)
             if draw(st.integers(0, 19)) == 0:
-                record.append(b"{not json")
+                record.append(UNREADABLE)
                 continue
             visitor = draw(st.sampled_from("ab"))
             event = RawEvent(
@@ -58,7 +70,9 @@ def event_streams(draw: st.DrawFn) -> list[list[bytes]]:
                 received_at=clock,
                 occurred_at=clock - draw(lateness),
                 checksum=draw(st.integers(0, 1)),
-                event_type=draw(st.sampled_from(["pageview", "pageview", "custom", "conversion"])),
+                event_type=draw(
+                    st.sampled_from(["pageview", "pageview", "custom", "conversion", "email_open", "email_click"])
+                ),
                 visitor=visitor,
                 user_id=draw(st.sampled_from(["", "u1", "u2"])),
                 anonymous_id=visitor,
@@ -70,6 +84,8 @@ def event_streams(draw: st.DrawFn) -> list[list[bytes]]:
                 referrer=draw(st.sampled_from(REFERRERS)),
                 campaign=draw(st.sampled_from([None, None, Campaign(source="push")])),
                 conversion_id=draw(st.sampled_from(["", str(uuid.UUID(int=99))])),
+                mailing=draw(st.sampled_from(MAILINGS)),
+                refund=draw(st.sampled_from([None, None, None, Refund("r"), Refund("r", str(uuid.UUID(int=98)))])),
             )
             record.append(encode(event))
         stream.append(record)
@@ -95,7 +111,11 @@ def arrival_streams(draw: st.DrawFn) -> list[list[bytes]]:
                 checksum=draw(st.integers(0, 1)),
                 event_type="conversion",
                 visitor="a",
-                revenue=draw(st.sampled_from([None, Decimal("0.1")])),
+                revenue=draw(st.sampled_from([None, Decimal("0.1"), Decimal("0.10"), Decimal("2")])),
+                currency=draw(st.sampled_from(["USD", "EUR"])),
+                defaulted=draw(st.booleans()),
+                mailing=draw(st.sampled_from([NO_MAILING, Mailing(currency_defaulted=True)])),
+                goal_id=draw(st.sampled_from(["", "", "g1", "g2"])),
             )
             record.append(encode(arrival))
         stream.append(record)
@@ -159,13 +179,13 @@ def rebuild(processor: Processor, rows: Sequence[Any], totals: Totals, page: int
 cuts = st.lists(st.integers(0, 12), max_size=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stream=event_streams(), cuts=cuts)
 def test_events_do_not_depend_on_where_batches_are_cut(stream: list[list[bytes]], cuts: list[int]) -> None:
     assert live(events_stage(), stream, cuts) == live(events_stage(), stream, [])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stream=event_streams(), cuts=cuts, page=st.integers(1, 9))
 def test_state_rebuilt_from_stored_events_equals_lived_state(
     stream: list[list[bytes]], cuts: list[int], page: int
@@ -183,7 +203,30 @@ def test_state_rebuilt_from_stored_events_equals_lived_state(
     assert rebuild(events_stage(), rows, lived.totals, page) == lived.state
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
+@given(stream=event_streams())
+def test_reading_email_changes_nothing_in_the_sessions_of_visits(stream: list[list[bytes]]) -> None:
+    readings: set[str] = set()
+
+    def elsewhere(line: bytes) -> bytes:
+        """The same, but what was done with an e-mail was done by somebody else: it only moves the clock."""
+        event = decode_event(line) if line != UNREADABLE else None
+        if event is None or not event.is_interaction:
+            return line
+        readings.add(event.event_id)
+        return encode(
+            msgspec.structs.replace(event, visitor="z", event_type="custom", session_id="", mailing=NO_MAILING)
+        )
+
+    def visits(records: list[list[bytes]]) -> list[dict[str, Any]]:
+        rows = live(events_stage(), records, []).rows
+        return [row for row in rows if str(uuid.UUID(bytes=row["event_id"])) not in readings]
+
+    moved = [[elsewhere(line) for line in record] for record in stream]
+    assert visits(stream) == visits(moved)
+
+
+@settings(max_examples=examples(75), deadline=None)
 @given(stream=event_streams())
 def test_every_event_is_stored_repeated_or_set_aside(stream: list[list[bytes]]) -> None:
     lived = live(events_stage(), stream, [])
@@ -193,16 +236,40 @@ def test_every_event_is_stored_repeated_or_set_aside(stream: list[list[bytes]]) 
     assert (len(lived.rows), len(lived.letters)) == (totals.stored, totals.quarantined)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(stream=arrival_streams(), cuts=cuts)
 def test_arrivals_do_not_depend_on_where_batches_are_cut(stream: list[list[bytes]], cuts: list[int]) -> None:
     once = live(ConversionsStage(bad_run_max=10), stream, [])
     assert live(ConversionsStage(bad_run_max=10), stream, cuts) == once
-    announced = once.lines
-    assert len(announced) == len({row["conversion_id"] for row in once.rows if row["is_conversion"]})
+    announced = [decode_conversion(line) for line in once.lines]
+    tracked = [one.conversion_id for one in announced if one.event is NoticeEvent.TRACKED]
+    converted = {str(uuid.UUID(bytes=row["conversion_id"])) for row in once.rows if row["is_conversion"]}
+    assert sorted(tracked) == sorted(converted)
+    for conversion in converted:
+        revisions = [one.revision for one in announced if one.conversion_id == conversion]
+        assert revisions == list(range(1, len(revisions) + 1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
+@given(stream=arrival_streams())
+def test_the_newest_announcement_tells_the_money_that_the_conversion_has(stream: list[list[bytes]]) -> None:
+    once = live(ConversionsStage(bad_run_max=10), stream, [])
+    newest = {one.conversion_id: one for one in map(decode_conversion, once.lines)}
+    stored: dict[str, list[Arrival]] = {}
+    seen = set()
+    for record in stream:
+        for arrival in map(decode_arrival, record):
+            if (arrival.conversion_id, arrival.event_id) not in seen:
+                seen.add((arrival.conversion_id, arrival.event_id))
+                stored.setdefault(arrival.conversion_id, []).append(arrival)
+    for conversion, arrivals in stored.items():
+        merged = merge(arrivals)
+        assert (conversion in newest) == merged.is_conversion
+        if merged.is_conversion:
+            assert (newest[conversion].revenue, newest[conversion].currency) == (merged.revenue, merged.currency)
+
+
+@settings(max_examples=examples(75), deadline=None)
 @given(stream=arrival_streams(), page=st.integers(1, 9))
 def test_state_rebuilt_from_stored_arrivals_equals_lived_state(stream: list[list[bytes]], page: int) -> None:
     lived = live(ConversionsStage(bad_run_max=10), stream, [3])

@@ -3,10 +3,21 @@
 from decimal import Decimal
 from typing import Any
 
-from processors.core.conversions import announcement_of, arrival_of, merge
+import msgspec
+
+from processors.core.conversions import (
+    UNKNOWN,
+    Announced,
+    announced_after,
+    announcement_of,
+    arrival_of,
+    merge,
+    money_of,
+)
 from schemas.events import Arrival, RawEvent
+from schemas.identifiers import Identifiers, hashed
 from schemas.mailing import Mailing
-from schemas.outcomes import Trust
+from schemas.outcomes import NoticeEvent, Trust
 
 
 def arrival(trust: Trust, **fields: Any) -> Arrival:
@@ -93,10 +104,144 @@ def test_an_arrival_carries_what_the_event_says_and_the_stage_found_out() -> Non
         5,
         True,
     )
-    announced = announcement_of(found)
+    announced = announcement_of(found, after(UNKNOWN, found))
     assert (announced.order_id, announced.revenue, announced.currency, announced.click_id) == (
         "o",
         Decimal("1.5"),
         "USD",
         "k",
     )
+
+
+def test_the_campaign_that_was_opened_does_not_claim_the_order_that_the_event_names() -> None:
+    mailing = Mailing(contact_id="c", campaign_id="summer", flow_id="welcome")
+    opened = RawEvent(
+        project_id="p",
+        event_id="e",
+        trust=Trust.PUBLIC,
+        received_at=7,
+        occurred_at=5,
+        event_type="email_open",
+        visitor="v",
+        order_id="o",
+        conversion_id="c",
+        mailing=mailing,
+    )
+    assert arrival_of(opened, session_id="s", path="").mailing == Mailing(contact_id="c")
+    claimed = msgspec.structs.replace(opened, event_type="conversion")
+    assert arrival_of(claimed, session_id="s", path="").mailing == mailing
+
+
+def after(before: Announced, one: Arrival) -> Announced:
+    return announced_after(
+        before,
+        is_conversion=one.is_conversion,
+        money=money_of(
+            one.trust,
+            one.revenue,
+            one.currency,
+            defaulted=one.defaulted,
+            currency_defaulted=one.mailing.currency_defaulted,
+        ),
+        goal_id=one.goal_id,
+    )
+
+
+def announced(*arrivals: Arrival) -> list[tuple[NoticeEvent, int, Decimal | None, str, str]]:
+    """What these arrivals announce, in order."""
+    found, known = [], UNKNOWN
+    for one in arrivals:
+        before, known = known, after(known, one)
+        if known.revision != before.revision:
+            told = announcement_of(one, known)
+            found.append((told.event, told.revision, told.revenue, told.currency, told.goal_id))
+    return found
+
+
+def usd(trust: Trust, amount: str, **fields: Any) -> Arrival:
+    return arrival(trust, revenue=Decimal(amount), currency="USD", **fields)
+
+
+TRACKED, UPDATED = NoticeEvent.TRACKED, NoticeEvent.UPDATED
+
+
+def test_only_more_trusted_money_is_announced_again() -> None:
+    assert announced(
+        usd(Trust.PUBLIC, "1"),
+        usd(Trust.PUBLIC, "2"),
+        usd(Trust.TOKEN, "3", defaulted=True),
+        usd(Trust.SECRET, "4"),
+        usd(Trust.TOKEN, "5"),
+    ) == [(TRACKED, 1, Decimal(1), "USD", ""), (UPDATED, 2, Decimal(4), "USD", "")]
+
+
+def test_more_trusted_money_of_the_same_amount_is_not_news() -> None:
+    assert announced(usd(Trust.PUBLIC, "1.50"), usd(Trust.SECRET, "1.5")) == [(TRACKED, 1, Decimal("1.5"), "USD", "")]
+
+
+def test_another_currency_and_a_first_amount_are_news() -> None:
+    euros = arrival(Trust.SECRET, revenue=Decimal(1), currency="EUR")
+    assert announced(arrival(Trust.PUBLIC), usd(Trust.PUBLIC, "1"), euros) == [
+        (TRACKED, 1, None, "", ""),
+        (UPDATED, 2, Decimal(1), "USD", ""),
+        (UPDATED, 3, Decimal(1), "EUR", ""),
+    ]
+
+
+def test_a_default_amount_gives_way_to_a_stated_one_of_less_trust() -> None:
+    assert announced(usd(Trust.SECRET, "9", defaulted=True), usd(Trust.PUBLIC, "1")) == [
+        (TRACKED, 1, Decimal(9), "USD", ""),
+        (UPDATED, 2, Decimal(1), "USD", ""),
+    ]
+
+
+def test_an_event_that_names_the_order_lends_its_money_and_announces_nothing_by_itself() -> None:
+    assert announced(usd(Trust.SECRET, "9", is_conversion=False)) == []
+    assert announced(usd(Trust.SECRET, "9", is_conversion=False), usd(Trust.PUBLIC, "1")) == [
+        (TRACKED, 1, Decimal(9), "USD", "")
+    ]
+    assert announced(usd(Trust.PUBLIC, "1"), usd(Trust.SECRET, "9", is_conversion=False)) == [
+        (TRACKED, 1, Decimal(1), "USD", ""),
+        (UPDATED, 2, Decimal(9), "USD", ""),
+    ]
+
+
+def test_the_first_link_goal_that_is_named_is_news() -> None:
+    assert announced(arrival(Trust.PUBLIC), arrival(Trust.TOKEN, goal_id="g"), arrival(Trust.TOKEN, goal_id="h")) == [
+        (TRACKED, 1, None, "", ""),
+        (UPDATED, 2, None, "", "g"),
+    ]
+
+
+def test_identifiers_consent_and_page_go_from_the_event_to_the_announcement_of_its_arrival() -> None:
+    identifiers = Identifiers(email=hashed("ann@example.com"), gclid="Cj0KCQjw")
+    event = RawEvent(
+        project_id="p",
+        event_id="e",
+        conversion_id="c",
+        trust=Trust.PUBLIC,
+        received_at=10,
+        occurred_at=10,
+        event_type="conversion",
+        visitor="v",
+        url="https://shop.example/thanks?email=ann@example.com",
+        identifiers=identifiers,
+        consent="granted",
+    )
+    told = announcement_of(arrival_of(event, session_id="s", path="/thanks"), Announced(1, None, ""))
+    assert (told.identifiers, told.consent, told.page) == (identifiers, "granted", "https://shop.example/thanks")
+
+
+def test_an_event_that_only_names_an_order_tells_no_page() -> None:
+    event = RawEvent(
+        project_id="p",
+        event_id="e",
+        conversion_id="c",
+        trust=Trust.PUBLIC,
+        received_at=10,
+        occurred_at=10,
+        event_type="click",
+        visitor="v",
+        url="https://shop.example/thanks",
+    )
+    assert arrival_of(event, session_id="s", path="/thanks").page == ""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.core.locations import host_of, locate, site_of
+from processors.core.locations import host_of, locate, page_of, site_of
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,21 @@ def test_no_text_is_too_odd_to_split(url: str) -> None:
 )
 def test_a_host_belongs_to_its_registrable_name(host: str, site: str) -> None:
     assert site_of(host) == site
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("https://shop.example/thanks?email=ann@example.com#top", "https://shop.example/thanks"),
+        ("HTTPS://Ann:pw@Shop.Example:8443/a/b", "https://shop.example:8443/a/b"),
+        ("http://shop.example", "http://shop.example/"),
+        ("https://shop.example/u/ann@example.com/orders", "https://shop.example/"),
+        ("https://shop.example/u/ann%40example.com", "https://shop.example/"),
+        ("https://?a", ""),
+        ("ftp://shop.example/a", ""),
+        ("/thanks", ""),
+        ("", ""),
+    ],
+)
+def test_a_page_is_told_without_what_may_name_its_visitor(url: str, page: str) -> None:
+    assert page_of(url) == page

@@ -4,8 +4,9 @@ import pytest
 
 from processors.core.locations import locate
 from processors.core.sites import Category, category, known, never_a_source
-from processors.core.touches import CLICK_IDS, DIRECT_VISIT, Source, evidence
+from processors.core.touches import CLICK_IDS, DIRECT_VISIT, Source, evidence, mailed
 from schemas.events import Campaign
+from schemas.mailing import Mailing
 
 HERE = "https://shop.example/a"
 
@@ -88,3 +89,9 @@ def test_sites_are_known_by_name_and_by_any_of_their_hosts() -> None:
     assert known("search.yahoo.com") == ("yahoo", Category.SEARCH)
     assert known("mail.yahoo.com") == ("yahoo mail", Category.MAIL)
     assert not never_a_source("notstripe.com")
+
+
+def test_an_interaction_with_an_email_has_the_source_email_and_the_campaign_else_the_flow() -> None:
+    both = Mailing(contact_id="c", campaign_id="summer", flow_id="welcome")
+    assert mailed(both) == Source("email", "email", "summer", channel="Email")
+    assert mailed(Mailing(contact_id="c", flow_id="welcome")) == Source("email", "email", "welcome", channel="Email")
