@@ -16,6 +16,7 @@ import msgspec
 
 from ingest.producer import Failed
 from ingest.request import Parsed
+from ingest.routes import METHODS, Route
 from schemas.errors import HeadwaterError, Reason, Refused, Unavailable
 from schemas.events import RawEvent
 from schemas.outcomes import EdgeOutcome
@@ -29,16 +30,22 @@ CORS: Final[Headers] = [
         b"Retry-After, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset",
     ),
 ]
-PREFLIGHT: Final[Headers] = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key, Content-Encoding"),
-    (b"access-control-max-age", b"86400"),
-    (b"content-length", b"0"),
-]
 JSON: Final = (b"content-type", b"application/json")
-UNREAD: Final = (Reason.TOO_LARGE, Reason.BAD_ENCODING)
+UNREAD: Final = (Reason.TOO_LARGE, Reason.READ_TIMEOUT)
 """Reasons for which the body may not have been read to its end: the connection cannot be used again."""
+
+PREFLIGHT: Final[dict[Route, Headers]] = {
+    route: [
+        (b"access-control-allow-origin", b"*"),
+        (b"access-control-allow-methods", ", ".join(methods).encode()),
+        (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key, Content-Encoding"),
+        (b"access-control-max-age", b"86400"),
+        (b"content-length", b"0"),
+    ]
+    for route, methods in METHODS.items()
+    if "OPTIONS" in methods
+}
+"""What a page's browser is told before it sends."""
 
 _encode = msgspec.json.Encoder().encode
 

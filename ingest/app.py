@@ -1,5 +1,4 @@
-"""The tracking routes as an ASGI application: ``POST`` and ``OPTIONS /v1/projects/{id}/events`` and ``/conversions``;
-those of ``links``; S3's conversions.
+"""The tracking routes as an ASGI application: those of ``routes``, and health and metrics of this process.
 
 1. The key is checked before the body is read, the media type before it is inflated, its size while it is read.
 2. A body ends at the limit, with or without Content-Length, and within the time limit.
@@ -11,7 +10,7 @@ those of ``links``; S3's conversions.
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
@@ -19,16 +18,18 @@ import uuid_utils
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from control.auth import authorize
+from control.contact_keys import ContactKeys
 from control.contacts import Contacts
 from control.keys import PREFIX
 from control.log import ControlLog
-from ingest import answers, contact_conversions, links
+from ingest import answers, contact_conversions, links, order_refunds
 from ingest.answers import Answer
 from ingest.bots import is_bot
 from ingest.inflate import inflate
 from ingest.metrics import IngestMetrics
 from ingest.producer import EventProducer, Failed
 from ingest.request import Limits, Parsed, Sender, parse
+from ingest.routes import METHODS, Found, Route, find
 from ingest.tracker import script
 from ingest.upload import BODY_LIMIT_S, Disconnected, Receive, read_body
 from ingest.visitor import client_address, fingerprint, partition
@@ -47,35 +48,6 @@ MEDIA_TYPES: Final = ("", "application/json", "text/plain")
 """``text/plain`` is what beacons send, since it needs no preflight; none at all is taken for JSON."""
 CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii")
 TRUST: Final = {KeyKind.PUBLIC: Trust.PUBLIC, KeyKind.SECRET: Trust.SECRET}
-
-
-class Route(NamedTuple):
-    """What the path of a tracking route says."""
-
-    project_id: str
-    conversions: bool
-    """Takes conversions only, and answers with their ids."""
-
-
-def route_of(path: str) -> Route | None:
-    """The tracking route of a path; None if it is none."""
-    parts = path.split("/")
-    if len(parts) == 5 and parts[1] == "v1" and parts[2] == "projects" and parts[3]:
-        match parts[4]:
-            case "events":
-                return Route(parts[3], False)
-            case "conversions":
-                return Route(parts[3], True)
-    return None
-
-
-def handles(method: str, path: str) -> bool:
-    """Whether this request is ingest's, on a port that it shares with the read API."""
-    if path == contact_conversions.PATH:
-        return method == "POST"
-    if path == script.PATH or links.handles(path):
-        return True
-    return method in ("POST", "OPTIONS") and route_of(path) is not None
 
 
 def create_app(
@@ -113,7 +85,7 @@ class IngestApp:
         self._metrics = metrics
         self._secret = secret
         self._body_limit_s = body_limit_s
-        self._contacts = Contacts(secret)
+        self._contacts = Contacts(secret, ContactKeys.beside(settings.secret_file))
         self._links = links.LinkRoutes(settings, log, secret, _new_id, self._read_body, self._write)
 
     @property
@@ -125,24 +97,22 @@ class IngestApp:
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served here")
         method, path = scope["method"], scope["path"]
-        route = route_of(path)
-        if route is not None and method == "POST":
-            await self._track(self._answer(route, scope, receive), send)
-        elif path == contact_conversions.PATH and method == "POST":
-            await self._track(self._convert(scope, receive), send)
-        elif links.handles(path):
-            await self._track(self._links.answer(scope, receive), send)
-        elif route is not None and method == "OPTIONS":
+        found = find(path)
+        if found is not None and method not in METHODS[found.route]:
+            refusal = answers.of_error(Refused(Reason.METHOD_NOT_ALLOWED, "this path does not take this method"))
+            allowed = (b"allow", ", ".join(METHODS[found.route]).encode())
+            self._metrics.requests[refusal.status].inc()
+            await _send(send, refusal, [*answers.CORS, allowed])
+        elif found is not None and method == "OPTIONS":
             self._metrics.requests[204].inc()
-            await send({"type": "http.response.start", "status": 204, "headers": answers.PREFLIGHT})
+            await send({"type": "http.response.start", "status": 204, "headers": answers.PREFLIGHT[found.route]})
             await send({"type": "http.response.body", "body": b""})
-        elif route is not None:
-            refusal = answers.of_error(Refused(Reason.METHOD_NOT_ALLOWED, "POST events here"))
-            await _send(send, refusal, [*answers.CORS, (b"allow", b"POST, OPTIONS")])
-        elif path == script.PATH:
+        elif found is not None and found.route is Route.SCRIPT:
             served = script.page(method, dict(scope["headers"]))
             await send({"type": "http.response.start", "status": served.status, "headers": served.headers})
             await send({"type": "http.response.body", "body": served.body})
+        elif found is not None:
+            await self._track(self._answer(found, scope, receive), send)
         elif path == "/livez":
             await _send(send, Answer(200, b'{"status":"alive"}'), [])
         elif path == "/readyz":
@@ -177,24 +147,47 @@ class IngestApp:
         metrics.requests[answer.status].inc()
         metrics.request_seconds.observe(time.perf_counter() - began)
 
-    async def _answer(self, route: Route, scope: ASGIScope, receive: Receive) -> Answer:
+    async def _answer(self, found: Found, scope: ASGIScope, receive: Receive) -> Answer:
+        match found.route:
+            case Route.EVENTS | Route.CONVERSIONS:
+                return await self._receive(found, scope, receive)
+            case Route.CONTACT_CONVERSIONS:
+                return await self._convert(scope, receive)
+            case Route.REFUNDS:
+                return await self._refund(found, scope, receive)
+            case _:
+                return await self._links.answer(found, scope, receive)
+
+    async def _receive(self, found: Found, scope: ASGIScope, receive: Receive) -> Answer:
+        project_id = found.parameter
         headers: dict[bytes, bytes] = dict(scope["headers"])
         token = headers.get(b"authorization", b"").decode("latin-1") or _public_key_in(scope["query_string"])
-        _, key = await authorize(self._log, token, project_id=route.project_id, scope=Scope.EVENTS_WRITE)
+        _, key = await authorize(self._log, token, project_id=project_id, scope=Scope.EVENTS_WRITE)
         body = await self._read_body(headers, receive)
-        parsed = parse(body, self._sender(route, TRUST[key.kind], headers, scope), self._limits)
-        return await self._write(route.project_id, parsed)
+        conversions = found.route is Route.CONVERSIONS
+        sender = self._sender(project_id, TRUST[key.kind], headers, scope, conversions=conversions)
+        return await self._write(project_id, parse(body, sender, self._limits))
 
     async def _convert(self, scope: ASGIScope, receive: Receive) -> Answer:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         token = headers.get(b"authorization", b"").decode("latin-1")
         project, key = await authorize(self._log, token, scope=Scope.CONVERSIONS_WRITE)
         body = await self._read_body(headers, receive)
-        route = Route(project.id, conversions=True)
-        sender = self._sender(route, TRUST[key.kind], headers, scope)
-        accepted = contact_conversions.read(body, sender, self._limits, self._contacts)
+        sender = self._sender(project.id, TRUST[key.kind], headers, scope, conversions=True)
+        accepted = contact_conversions.read(body, sender, self._limits)
         answer = await self._write(project.id, Parsed(False, [accepted.event], {}))
         return msgspec.structs.replace(answer, status=201, body=accepted.body) if answer.accepted else answer
+
+    async def _refund(self, found: Found, scope: ASGIScope, receive: Receive) -> Answer:
+        project_id = found.parameter
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        token = headers.get(b"authorization", b"").decode("latin-1")
+        _, key = await authorize(self._log, token, project_id=project_id, scope=Scope.CONVERSIONS_WRITE)
+        body = await self._read_body(headers, receive)
+        sender = self._sender(project_id, TRUST[key.kind], headers, scope, conversions=True)
+        accepted = order_refunds.read(body, found.rest, sender, self._limits)
+        answer = await self._write(project_id, Parsed(False, [accepted.event], {}))
+        return msgspec.structs.replace(answer, body=accepted.body) if answer.accepted else answer
 
     async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The body, inflated. Raises :class:`Refused` and :class:`Disconnected`."""
@@ -206,23 +199,27 @@ class IngestApp:
             body = inflate(body, coding, limit)
         return body
 
-    def _sender(self, route: Route, trust: Trust, headers: dict[bytes, bytes], scope: ASGIScope) -> Sender:
-        mark, bot = "", False
+    def _sender(
+        self, project_id: str, trust: Trust, headers: dict[bytes, bytes], scope: ASGIScope, *, conversions: bool
+    ) -> Sender:
+        mark, agent, bot = "", "", False
         if trust is Trust.PUBLIC:
             agent = headers.get(b"user-agent", b"").decode("latin-1")
             forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
             peer = scope["client"][0] if scope.get("client") else ""
             address = client_address(peer, forwarded, self._settings.trusted_proxy_hops)
-            mark, bot = fingerprint(self._secret, route.project_id, address, agent), is_bot(agent)
+            mark, bot = fingerprint(self._secret, project_id, address, agent), is_bot(agent)
         return Sender(
-            project_id=route.project_id,
+            project_id=project_id,
             trust=trust,
             received_at=time.time_ns() // 1_000_000,
             new_id=_new_id,
             idempotency_key=headers.get(b"idempotency-key", b"").decode("latin-1").strip(),
             fingerprint=mark,
+            user_agent=agent,
             bot=bot,
-            conversions=route.conversions,
+            conversions=conversions,
+            contacts=self._contacts,
         )
 
     async def _write(self, project_id: str, parsed: Parsed) -> Answer:

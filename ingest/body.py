@@ -7,6 +7,7 @@ bytes) that the body does not contain, and the items that hold it are refused on
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -41,9 +42,19 @@ class Items(msgspec.Struct, frozen=True):
 
 def split(body: bytes, *, max_events: int) -> Items:
     """The items of a body. Raises :class:`Refused` for what is wrong with the body as a whole."""
+    return _read(body, lambda text, lone_surrogate: _split(text, max_events, lone_surrogate))
+
+
+def single(body: bytes, expected: str) -> Items:
+    """The one object that a body is; ``expected`` says so to who sent something else. Raises :class:`Refused`."""
+    return _read(body, lambda text, lone_surrogate: Items(False, [_object(text, expected)], lone_surrogate))
+
+
+def _read(body: bytes, items: Callable[[bytes, bytes], Items]) -> Items:
+    """What ``items`` makes of the body; if lone surrogates keep it from that, of the body without them."""
     _check_text(body)
     try:
-        return _split(body, max_events, b"")
+        return items(body, b"")
     except RecursionError:
         raise too_deep() from None
     except msgspec.DecodeError:
@@ -51,11 +62,18 @@ def split(body: bytes, *, max_events: int) -> Items:
     if not stand_in:
         raise _malformed()
     try:
-        return _split(repaired, max_events, stand_in)
+        return items(repaired, stand_in)
     except RecursionError:
         raise too_deep() from None
     except msgspec.DecodeError:
         raise _malformed() from None
+
+
+def _object(body: bytes, expected: str) -> Raw:
+    found = _scan(body.strip(_WHITESPACE))
+    if bytes(found)[:1] != b"{":
+        raise Refused(Reason.WRONG_TYPE, expected)
+    return found
 
 
 def _split(body: bytes, max_events: int, lone_surrogate: bytes) -> Items:

@@ -6,9 +6,9 @@
 3. ``email`` or ``contact_id`` says whose conversion it is; a contact id that is given wins over the address's own.
 4. ``null`` counts as missing, unknown fields are ignored. What has a default is stored only if it was stated, since a
    default gives way to another report's statement; the money's currency is stored with a mark.
+5. The address is also hashed as the advertising platforms want it, for forwarding, like ``user_data`` of other events.
 """
 
-import unicodedata
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -17,12 +17,16 @@ from zlib import crc32
 import msgspec
 from msgspec import Raw
 
-from control.contacts import Contacts
 from ingest import fields
-from ingest.body import split
+from ingest.body import single
+from ingest.mailing import address_of, part_of_name
 from ingest.money import amount, shown
 from ingest.objects import read_metadata
 from ingest.request import Limits, Sender
+from ingest.user_data import CONSENT
+from ingest.user_data import FIELD as USER_DATA
+from ingest.user_data import read as user_data_of
+from ingest.visitor import contact_key
 from schemas.errors import Reason, Refused
 from schemas.events import EMPTY_OBJECT, RawEvent
 from schemas.ids import batch_event_id, client_event_id, conversion_id
@@ -38,9 +42,6 @@ from schemas.mailing import (
     id_of,
 )
 
-PATH: Final = "/api/v1/conversions"
-EMAIL_MAX: Final = 254
-
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -55,14 +56,12 @@ class Accepted(msgspec.Struct, frozen=True):
     """Of the answer, once Kafka has the event."""
 
 
-def read(body: bytes, sender: Sender, limits: Limits, contacts: Contacts) -> Accepted:
+def read(body: bytes, sender: Sender, limits: Limits) -> Accepted:
     """The conversion that a request reports. Raises :class:`Refused` naming the first field that is wrong."""
     if len(sender.idempotency_key) > fields.IDEMPOTENCY_KEY_MAX:
         message = f"must have at most {fields.IDEMPOTENCY_KEY_MAX} characters"
         raise Refused(Reason.TOO_LONG, message, field="Idempotency-Key")
-    found = split(body, max_events=1)
-    if found.batch:
-        raise Refused(Reason.WRONG_TYPE, "the body must be one conversion, an object")
+    found = single(body, "the body must be one conversion, an object")
     item = bytes(found.items[0])
     if len(item) > limits.event_bytes:
         raise Refused(Reason.TOO_LARGE, f"a conversion may have at most {limits.event_bytes} bytes")
@@ -70,12 +69,12 @@ def read(body: bytes, sender: Sender, limits: Limits, contacts: Contacts) -> Acc
     if found.lone_surrogate:
         field = next((name for name, raw in given.items() if found.lone_surrogate in bytes(raw)), None)
         raise Refused(Reason.INVALID_TEXT, "the text holds a lone surrogate", field=field)
-    return _conversion(item, given, sender, limits, contacts)
+    return _conversion(item, given, sender, limits)
 
 
-def _conversion(item: bytes, given: dict[str, Raw], sender: Sender, limits: Limits, contacts: Contacts) -> Accepted:
-    project_id = sender.project_id
-    email = _email(given)
+def _conversion(item: bytes, given: dict[str, Raw], sender: Sender, limits: Limits) -> Accepted:
+    project_id, contacts = sender.project_id, sender.contacts
+    email = address_of(_text(given, "email", fields.EMAIL_MAX))
     contact_id = _named(given, Named.CONTACT, project_id)
     if not email and not contact_id:
         raise Refused(Reason.MISSING_FIELD, "email or contact_id is required", field="email")
@@ -88,7 +87,18 @@ def _conversion(item: bytes, given: dict[str, Raw], sender: Sender, limits: Limi
     flow_id = _named(given, Named.FLOW, project_id)
     model = _choice(given, "attribution_model", AttributionModel)
     window = _window(given)
-    metadata = read_metadata(given["metadata"], limits.depth) if "metadata" in given else EMPTY_OBJECT
+    metadata, user_data = EMPTY_OBJECT, fields.MISSING
+    if "metadata" in given:
+        metadata, user_data = read_metadata(given["metadata"], limits.depth)
+    stated = user_data_of(
+        given.get(USER_DATA, user_data),
+        _consent(given),
+        url="",
+        user_agent="",
+        at=sender.received_at,
+        notices=[],  # this API's answer has no place for warnings
+        email=email,
+    )
 
     event_id = _event_id(item, order_id, sender)
     event = RawEvent(
@@ -100,7 +110,7 @@ def _conversion(item: bytes, given: dict[str, Raw], sender: Sender, limits: Limi
         checksum=crc32(item),
         event_type="conversion",
         event_name=kind.value,
-        visitor="m:" + contact_id,
+        visitor=contact_key(contact_id),
         revenue=revenue,
         currency=fields.currency_code(currency) if currency else CURRENCY,
         order_id=order_id,
@@ -114,6 +124,8 @@ def _conversion(item: bytes, given: dict[str, Raw], sender: Sender, limits: Limi
             attribution_window_days=window,
             currency_defaulted=not currency,
         ),
+        identifiers=stated.identifiers,
+        consent=stated.consent,
         properties=metadata,
     )
     return Accepted(event, _encode(_answer(event)))
@@ -151,18 +163,6 @@ def _event_id(item: bytes, order_id: str, sender: Sender) -> str:
     return sender.new_id()
 
 
-def _email(given: dict[str, Raw]) -> str:
-    address = _text(given, "email", EMAIL_MAX).strip()
-    local, at, domain = address.rpartition("@")
-    if address and not (local and at and domain and _visible(address)):
-        raise Refused(Reason.INVALID_VALUE, "must be an e-mail address like ann@example.com", field="email")
-    return address
-
-
-def _visible(text: str) -> bool:
-    return not any(unicodedata.category(character)[0] in "CZ" for character in text)
-
-
 def _named(given: dict[str, Raw], kind: Named, project_id: str) -> str:
     text = _id(given, f"{kind.value}_id", fields.ID_MAX)
     return id_of(kind, project_id, text) if text else ""
@@ -175,11 +175,7 @@ def _id(given: dict[str, Raw], name: str, limit: int) -> str:
         value = str(value)
     if value is not None and not isinstance(value, str):
         raise fields.wrong_type(name, "a string or an integer")
-    text = fields.named(fields.bounded(value, limit, name)) if value else ""
-    # Parts of a derived name are joined by this character: within a part it could forge another's name.
-    if "\x1f" in text:
-        raise Refused(Reason.INVALID_TEXT, "must not hold the unit separator", field=name)
-    return text
+    return part_of_name(fields.bounded(value, limit, name), name) if value else ""
 
 
 def _text(given: dict[str, Raw], name: str, limit: int) -> str:
@@ -189,6 +185,15 @@ def _text(given: dict[str, Raw], name: str, limit: int) -> str:
     if not isinstance(value, str):
         raise fields.wrong_type(name, "a string")
     return fields.bounded(value, limit, name)
+
+
+def _consent(given: dict[str, Raw]) -> str | bool | None:
+    value = _value(given, CONSENT)
+    if value is None or isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise fields.wrong_type(CONSENT, "a string or a boolean")
+    return fields.bounded(value, fields.CONSENT_MAX, CONSENT)
 
 
 def _choice(given: dict[str, Raw], name: str, choices: type[E]) -> E | None:

@@ -4,6 +4,7 @@
 2. An event that does not fit (an unknown field, a number with a point as an id, a real mistake) is read again,
    member by member, by :func:`read`, which either makes it fit or names the field that is wrong.
 3. ``null`` counts as missing. An unknown top-level field moves into ``properties``, unless it is named there already.
+   ``email`` is known, so that no address ends up there.
 """
 
 from collections.abc import Mapping
@@ -16,15 +17,18 @@ from msgspec import Meta, Raw, field
 
 from schemas.errors import Reason, Refused
 from schemas.events import EMPTY_OBJECT
+from schemas.mailing import INTERACTIONS
 
 TYPE_MAX: Final = 64
 NAME_MAX: Final = 256
 ID_MAX: Final = 256
 CLICK_ID_MAX: Final = 512
 ORDER_ID_MAX: Final = 100
+EMAIL_MAX: Final = 254
 URL_MAX: Final = 8192
 CAMPAIGN_MAX: Final = 512
 CURRENCY_MAX: Final = 16
+CONSENT_MAX: Final = 16
 IDEMPOTENCY_KEY_MAX: Final = 256
 
 CURRENCIES: Final = frozenset(list_currencies())
@@ -58,6 +62,10 @@ class ClientEvent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=F
     session_id: _Id = None
     click_id: Annotated[str, Meta(max_length=CLICK_ID_MAX)] | _Integer | None = None
     order_id: Annotated[str, Meta(max_length=ORDER_ID_MAX)] | _Integer | None = None
+    email: Annotated[str, Meta(max_length=EMAIL_MAX)] | None = None
+    contact_id: _Id = None
+    campaign_id: _Id = None
+    flow_id: _Id = None
     url: _Url = None
     referrer: _Url = None
     timestamp: str | int | float | None = None
@@ -66,6 +74,9 @@ class ClientEvent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=F
     currency: Annotated[str, Meta(max_length=CURRENCY_MAX)] | None = None
     properties: Raw = EMPTY_OBJECT
     context: Raw = EMPTY_OBJECT
+    user_data: Raw = MISSING
+    """Who the visitor is: see :mod:`ingest.user_data`."""
+    consent: Annotated[str, Meta(max_length=CONSENT_MAX)] | bool | None = None
 
 
 class _Kind(Enum):
@@ -74,6 +85,7 @@ class _Kind(Enum):
     TEXT = "a string"
     ID = "a string or a number"
     TIME = "an ISO 8601 string or a Unix time"
+    CONSENT = "a string or a boolean"
     ANY = "anything"
     """Kept as written: what it must be is decided where it is read."""
 
@@ -89,6 +101,10 @@ _RULES: Final[dict[str, tuple[_Kind, int]]] = {
     "session_id": (_Kind.ID, ID_MAX),
     "click_id": (_Kind.ID, CLICK_ID_MAX),
     "order_id": (_Kind.ID, ORDER_ID_MAX),
+    "email": (_Kind.TEXT, EMAIL_MAX),
+    "contact_id": (_Kind.ID, ID_MAX),
+    "campaign_id": (_Kind.ID, ID_MAX),
+    "flow_id": (_Kind.ID, ID_MAX),
     "url": (_Kind.TEXT, URL_MAX),
     "referrer": (_Kind.TEXT, URL_MAX),
     "timestamp": (_Kind.TIME, 0),
@@ -96,7 +112,11 @@ _RULES: Final[dict[str, tuple[_Kind, int]]] = {
     "currency": (_Kind.TEXT, CURRENCY_MAX),
     "properties": (_Kind.ANY, 0),
     "context": (_Kind.ANY, 0),
+    "user_data": (_Kind.ANY, 0),
+    "consent": (_Kind.CONSENT, CONSENT_MAX),
 }
+_OF_INTERACTIONS: Final = ("campaign_id", "flow_id")
+"""Fields of e-mail interactions; in any other event a client's own words, as unknown as the rest of them."""
 _ATTRIBUTES: Final = {"messageId": "message_id_camel"}
 
 
@@ -125,16 +145,19 @@ def read(item: bytes | Raw) -> tuple[ClientEvent, list[Notice]]:
     """
     values: dict[str, object] = {}
     unknown: dict[str, Raw] = {}
-    for name, raw in members(item).items():
-        if name not in _RULES:
+    given = members(item)
+    interaction = _is_interaction(given)
+    for name, raw in given.items():
+        literal = bytes(raw)
+        if name not in _RULES or (name in _OF_INTERACTIONS and not interaction and literal != b"null"):
             unknown[name] = raw
-        elif (literal := bytes(raw)) != b"null":
+        elif literal != b"null":
             values[_ATTRIBUTES.get(name, name)] = _read_member(name, literal)
     notices: list[Notice] = []
     if unknown:
-        given = values.get("properties", EMPTY_OBJECT)
-        assert isinstance(given, Raw)
-        values["properties"] = _adopt(given, unknown, notices)
+        properties = values.get("properties", EMPTY_OBJECT)
+        assert isinstance(properties, Raw)
+        values["properties"] = _adopt(properties, unknown, notices)
     return ClientEvent(**values), notices  # type: ignore[arg-type]
 
 
@@ -150,13 +173,23 @@ def members(item: bytes | Raw) -> dict[str, Raw]:
         raise Refused(Reason.TOO_DEEP, "the JSON is nested too deep") from None
 
 
+def out_of_place(client: ClientEvent) -> bool:
+    """Whether the event has fields that are none in an event of its type: then :func:`read` moves them."""
+    return (client.campaign_id is not None or client.flow_id is not None) and client.event_type not in INTERACTIONS
+
+
+def _is_interaction(given: Mapping[str, Raw]) -> bool:
+    literal = bytes(given.get("event_type", MISSING))
+    return literal[:1] == b'"' and _decode_text(literal) in INTERACTIONS
+
+
 def _read_member(name: str, literal: bytes) -> object:
     kind, limit = _RULES[name]
     first = literal[:1]
     is_text = first == b'"'
     is_number = first in b"-0123456789"
     match kind:
-        case _Kind.TEXT if is_text:
+        case _Kind.TEXT | _Kind.CONSENT if is_text:
             return bounded(_decode_text(literal), limit, name)
         case _Kind.ID if is_text or is_number:
             return bounded(_decode_text(literal) if is_text else literal.decode(), limit, name)
@@ -167,6 +200,8 @@ def _read_member(name: str, literal: bytes) -> object:
                 return _decode_number(literal)
             except msgspec.ValidationError:
                 raise Refused(Reason.INVALID_TIMESTAMP, "is out of range", field=name) from None
+        case _Kind.CONSENT if literal in (b"true", b"false"):
+            return literal == b"true"
         case _Kind.ANY:
             return Raw(literal)
     raise wrong_type(name, kind.value)
@@ -213,3 +248,35 @@ def named(value: str | int | None) -> str:
         return ""
     text = value if isinstance(value, str) else str(value)
     return "" if text in ABSENT else text
+
+
+def part_of_name(text: str, field: str) -> str:
+    """A text that an id is derived from, as it is. Raises :class:`Refused` (invalid_text).
+
+    Parts of a derived name are joined by the unit separator: within a part it could forge another's name.
+    """
+    if "\x1f" in text:
+        raise Refused(Reason.INVALID_TEXT, "must not hold the unit separator", field=field)
+    return text
+
+
+def shapes() -> dict[str, dict[str, object]]:
+    """JSON Schema of each member of an event, from the same rules."""
+    return {
+        name: {"description": "Of an e-mail interaction"} if name in _OF_INTERACTIONS else _shape(kind, limit)
+        for name, (kind, limit) in _RULES.items()
+    }
+
+
+def _shape(kind: _Kind, limit: int) -> dict[str, object]:
+    match kind:
+        case _Kind.TEXT:
+            return {"type": ["string", "null"], "maxLength": limit}
+        case _Kind.ID:
+            return {"type": ["string", "integer", "null"], "maxLength": limit}
+        case _Kind.TIME:
+            return {"type": ["string", "number", "null"], "description": f"{kind.value}; default: the time of receipt"}
+        case _Kind.CONSENT:
+            return {"type": ["string", "boolean", "null"], "maxLength": limit}
+        case _Kind.ANY:
+            return {}

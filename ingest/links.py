@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
+from control.contacts import Contacts
 from control.keys import well_formed_token
 from control.log import ControlLog
 from ingest import answers, postbacks, redirects
@@ -31,6 +32,7 @@ from ingest.click_ids import ClickIds
 from ingest.postbacks import Members
 from ingest.rate_limit import RateLimit, Verdict
 from ingest.request import Limits, Parsed, Sender
+from ingest.routes import Found, Route
 from ingest.upload import Receive
 from ingest.visitor import client_address, fingerprint
 from schemas.control import Link, LinkGoal, digest
@@ -39,9 +41,6 @@ from schemas.events import RawEvent
 from schemas.outcomes import Trust
 from schemas.settings import IngestSettings
 
-REDIRECT: Final = "/l/"
-TRACK: Final = "/api/conversions/track/"
-TRACK_BY_BODY: Final = "/api/v1/conversions/track"
 CLICK_LIMIT_S: Final = 2.0
 """So long a visitor waits for Kafka."""
 TOKEN_MAX: Final = 256
@@ -49,18 +48,11 @@ TOKEN_MAX: Final = 256
 GIF: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 """One transparent pixel, 43 bytes."""
 NO_STORE: Final = (b"cache-control", b"no-store")
-PREFLIGHT: Final = [header for header in answers.PREFLIGHT if header[0] not in (b"content-length", answers.CORS[0][0])]
-"""What an answer to a preflight has beyond the headers of every answer."""
 _encode = msgspec.json.Encoder().encode
 
 ReadBody = Callable[[dict[bytes, bytes], Receive], Awaitable[bytes]]
 Write = Callable[[str, Parsed], Awaitable[Answer]]
 ASGIScope = Any
-
-
-def handles(path: str) -> bool:
-    """Whether a path is one of these routes, whatever the method."""
-    return path.startswith((REDIRECT, TRACK)) or path == TRACK_BY_BODY
 
 
 def as_pixel(answer: Answer) -> Answer:
@@ -86,43 +78,35 @@ class LinkRoutes:
         self._limits = Limits.of(settings)
         self._log = log
         self._secret = secret
+        self._contacts = Contacts(secret)
         self._new_id = new_id
         self._read_body = read_body
         self._write = write
         self._click_ids = ClickIds()
         self._rate = RateLimit(settings.token_requests_per_minute)
 
-    async def answer(self, scope: ASGIScope, receive: Receive) -> Answer:
+    async def answer(self, found: Found, scope: ASGIScope, receive: Receive) -> Answer:
         """Raises :class:`HeadwaterError` and :class:`ingest.upload.Disconnected`; for a pixel neither."""
-        method, path = scope["method"], scope["path"]
+        method, route, parameter = scope["method"], found.route, found.parameter
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        if path.startswith(REDIRECT):
-            if method not in ("GET", "HEAD"):
-                return _not_allowed("GET, HEAD")
-            return await self._redirect(path.removeprefix(REDIRECT), scope, headers, counts=method == "GET")
-        if method == "OPTIONS":
-            return Answer(204, b"", PREFLIGHT)
-        if path == TRACK_BY_BODY:
-            if method != "POST":
-                return _not_allowed("POST, OPTIONS")
-            members = postbacks.members_of_body(await self._read_body(headers, receive), self._limits)
-            text = postbacks.text_of(members, postbacks.TOKEN, TOKEN_MAX)
-            if not text:
-                raise Refused(Reason.MISSING_FIELD, "is required", field=postbacks.TOKEN)
-            goal, verdict = await self._admit(text)
-            if not verdict.allowed:
-                return _limited(verdict)
-            return _with_limit(await self._convert(goal, members, scope, headers, browser=False), verdict)
-        text = path.removeprefix(TRACK)
-        if method == "POST":
-            goal, verdict = await self._admit(text)
+        if route is Route.REDIRECT:
+            return await self._redirect(parameter, scope, headers, counts=method == "GET")
+        if route is Route.TRACK and method == "GET":
+            return as_pixel(await self._pixel(parameter, scope, headers))
+        if route is Route.TRACK:
+            goal, verdict = await self._admit(parameter)
             if not verdict.allowed:
                 return _limited(verdict)
             members = postbacks.members_of_body(await self._read_body(headers, receive), self._limits)
             return _with_limit(await self._convert(goal, members, scope, headers, browser=False), verdict)
-        if method == "GET":
-            return as_pixel(await self._pixel(text, scope, headers))
-        return _not_allowed("GET, POST, OPTIONS")
+        members = postbacks.members_of_body(await self._read_body(headers, receive), self._limits)
+        text = postbacks.text_of(members, postbacks.TOKEN, TOKEN_MAX)
+        if not text:
+            raise Refused(Reason.MISSING_FIELD, "is required", field=postbacks.TOKEN)
+        goal, verdict = await self._admit(text)
+        if not verdict.allowed:
+            return _limited(verdict)
+        return _with_limit(await self._convert(goal, members, scope, headers, browser=False), verdict)
 
     async def _pixel(self, text: str, scope: ASGIScope, headers: dict[bytes, bytes]) -> Answer:
         try:
@@ -185,11 +169,11 @@ class LinkRoutes:
         self, goal: LinkGoal, members: Members, scope: ASGIScope, headers: dict[bytes, bytes], *, browser: bool
     ) -> Answer:
         agent = headers.get(b"user-agent", b"").decode("latin-1")
-        mark = ""
+        mark, seen = "", postbacks.text_of(members, "user_agent", postbacks.USER_AGENT_MAX)
         if visitor := postbacks.visitor_of(members):
             mark = fingerprint(self._secret, goal.project_id, *visitor)
         elif not postbacks.tells_visitor(members) and (browser or not is_bot(agent)):
-            mark = self._fingerprint(goal.project_id, scope, headers)
+            mark, seen = self._fingerprint(goal.project_id, scope, headers), agent
         sender = Sender(
             project_id=goal.project_id,
             trust=Trust.TOKEN,
@@ -197,7 +181,9 @@ class LinkRoutes:
             new_id=self._new_id,
             idempotency_key=headers.get(b"idempotency-key", b"").decode("latin-1").strip(),
             fingerprint=mark,
+            user_agent=seen,
             bot=browser and is_crawler(agent),
+            contacts=self._contacts,
         )
         parsed = postbacks.conversion(members, goal, sender, self._limits)
         answer = await self._write(goal.project_id, parsed)
@@ -214,11 +200,6 @@ class LinkRoutes:
         forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
         address = client_address(peer, forwarded, self._settings.trusted_proxy_hops)
         return fingerprint(self._secret, project_id, address, headers.get(b"user-agent", b"").decode("latin-1"))
-
-
-def _not_allowed(methods: str) -> Answer:
-    answer = answers.of_error(Refused(Reason.METHOD_NOT_ALLOWED, f"this path takes {methods}"))
-    return msgspec.structs.replace(answer, headers=[*answer.headers, (b"allow", methods.encode())])
 
 
 def _limited(verdict: Verdict) -> Answer:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Raw
 
 from ingest import fields
-from ingest.body import split
+from ingest.body import single
 from ingest.request import Limits, Parsed, Sender, parse
 from schemas.control import LinkGoal
 from schemas.errors import Reason, Refused
@@ -37,9 +37,7 @@ Members = dict[str, Raw]
 
 def members_of_body(body: bytes, limits: Limits) -> Members:
     """The members of a postback's JSON object. Raises :class:`Refused`."""
-    found = split(body, max_events=1)
-    if found.batch:
-        raise Refused(Reason.WRONG_TYPE, "a postback reports one conversion: send a JSON object")
+    found = single(body, "a postback reports one conversion: send a JSON object")
     item = bytes(found.items[0])
     if len(item) > limits.event_bytes:
         raise Refused(Reason.TOO_LARGE, f"a postback may have at most {limits.event_bytes} bytes")

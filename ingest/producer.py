@@ -116,8 +116,7 @@ class EventProducer:
             await asyncio.wait(self._deliveries)
         if self._supervisor is not None:
             self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+            await asyncio.wait({self._supervisor})
         if self._discards:
             await asyncio.wait(self._discards)
 

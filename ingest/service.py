@@ -5,7 +5,6 @@ event are answered 503.
 """
 
 import asyncio
-import contextlib
 import logging
 from typing import Final
 
@@ -55,8 +54,7 @@ class Service:
             await self._producer.stop()
         if self._reading is not None:
             self._reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
+            await asyncio.wait({self._reading})
         if self._log is not None:
             await self._log.stop()
 

@@ -25,7 +25,7 @@ class Disconnected(Exception):
 async def read_body(receive: Receive, content_length: bytes, limit: int, limit_s: float) -> bytes:
     """The body as sent, at most ``limit`` bytes, within ``limit_s`` seconds.
 
-    Raises :class:`Refused` (``too_large``; ``bad_encoding`` if it did not arrive in time) and :class:`Disconnected`.
+    Raises :class:`Refused` (``too_large``, ``read_timeout``) and :class:`Disconnected`.
     """
     announced = int(content_length) if content_length.isdigit() else 0
     if announced > LINGER_FACTOR * limit:
@@ -43,7 +43,7 @@ async def read_body(receive: Receive, content_length: bytes, limit: int, limit_s
                 message = await _receive(receive)
                 body += message.get("body", b"")
     except TimeoutError:
-        raise Refused(Reason.BAD_ENCODING, "the body did not arrive in time") from None
+        raise Refused(Reason.READ_TIMEOUT, "the body did not arrive in time") from None
     if len(body) <= limit:
         return bytes(body)
     read = len(body)

@@ -8,12 +8,14 @@ prefix  kind              value
 ``a:``  anonymous id      the client's
 ``u:``  user id           the client's
 ``c:``  click id          the client's
-``m:``  contact           a conversion reported for a contact of e-mail marketing; no other kind is given then
+``o:``  refunded          a refund's conversion or order: nobody came, so no other kind counts
 ``f:``  fingerprint       keyed hash of IP address and user agent; browser, pixel and redirect traffic only
+``k:``  contact           of e-mail marketing
 ``e:``  event             the event's own id: a server's event that names nobody
 ======  ================  =======================================================================
 
-The IP address goes into the hash and no further.
+An interaction with an e-mail has no click id and no fingerprint of a visit: where it is opened, a mail program's proxy
+fetches it for many. The IP address goes into the hash and no further.
 """
 
 import hashlib
@@ -26,7 +28,9 @@ from schemas.ids import partition_of
 FINGERPRINT_BYTES: Final = 16
 
 
-def visitor_key(*, anonymous_id: str, user_id: str, click_id: str, fingerprint: str, event_id: str) -> str:
+def visitor_key(
+    *, anonymous_id: str, user_id: str, click_id: str, fingerprint: str, event_id: str, contact_id: str = ""
+) -> str:
     """The visitor key; empty strings count as absent."""
     if anonymous_id:
         return "a:" + anonymous_id
@@ -36,7 +40,14 @@ def visitor_key(*, anonymous_id: str, user_id: str, click_id: str, fingerprint: 
         return "c:" + click_id
     if fingerprint:
         return "f:" + fingerprint
+    if contact_id:
+        return contact_key(contact_id)
     return "e:" + event_id
+
+
+def contact_key(contact_id: str) -> str:
+    """The visitor key of a contact."""
+    return "k:" + contact_id
 
 
 def fingerprint(secret: bytes, project_id: str, address: str, user_agent: str) -> str:

@@ -13,10 +13,8 @@ from typing import Final
 
 import msgspec
 
-from ingest.answers import JSON, Headers, of_error
-from schemas.errors import Reason, Refused
+from ingest.answers import Headers
 
-PATH: Final = "/oa.js"
 FRESH_S: Final = 3600
 STALE_S: Final = 86_400
 """So long a browser may use what it has while it asks."""
@@ -56,11 +54,7 @@ _GZIP: Final = _representation(gzip.compress(SCRIPT, mtime=0), b'"%b-gzip"' % _D
 
 
 def page(method: str, request: Mapping[bytes, bytes]) -> Page:
-    """The answer to a request for the script, by its method and headers."""
-    if method not in ("GET", "HEAD"):
-        refusal = of_error(Refused(Reason.METHOD_NOT_ALLOWED, "GET the script here"))
-        length = (b"content-length", str(len(refusal.body)).encode())
-        return Page(refusal.status, [JSON, *refusal.headers, (b"allow", b"GET, HEAD"), length], refusal.body)
+    """The answer to a GET or HEAD of the script, by its headers."""
     chosen = _GZIP if _takes_gzip(request.get(b"accept-encoding", b"")) else _PLAIN
     known = [tag.strip().removeprefix(b"W/") for tag in request.get(b"if-none-match", b"").split(b",")]
     if chosen.etag in known or b"*" in known:

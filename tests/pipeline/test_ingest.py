@@ -15,6 +15,8 @@ import msgspec
 import pytest
 import zstandard
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from harness import Process, base_environment, eventually, free_port, free_ports
 
 from control.log import ControlLog
@@ -23,6 +25,7 @@ from control.topics import ensure_topics
 from schemas import codec
 from schemas.control import Scope
 from schemas.events import RawEvent
+from schemas.identifiers import hashed
 from schemas.ids import client_event_id, partition_of
 from schemas.outcomes import Trust
 from schemas.settings import KafkaSettings
@@ -61,6 +64,14 @@ class Edge:
 
     async def stored(self) -> list[tuple[int, dict[str, bytes], RawEvent]]:
         """Partition, headers and event of everything in the topic."""
+        return [
+            (partition, headers, codec.decode_event(line))
+            for partition, headers, value in await self.records()
+            for line in codec.lines(value)
+        ]
+
+    async def records(self) -> list[tuple[int, dict[str, bytes], bytes]]:
+        """Partition, headers and value of every record in the topic."""
         topic = self.kafka.topic_prefix + EVENTS_RAW.name
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.kafka.kafka_bootstrap, group_id=None, enable_auto_commit=False
@@ -74,11 +85,7 @@ class Edge:
             found = []
             while [home for home in homes if await consumer.position(home) < ends[home]]:
                 for home, records in (await consumer.getmany(timeout_ms=100)).items():
-                    found += [
-                        (home.partition, dict(record.headers), codec.decode_event(line))
-                        for record in records
-                        for line in codec.lines(record.value)
-                    ]
+                    found += [(home.partition, dict(record.headers), record.value) for record in records]
             return found
         finally:
             await consumer.stop()
@@ -174,6 +181,41 @@ async def test_a_beacon_carries_the_public_key_in_its_url(edge: Edge) -> None:
     assert b"127.0.0.1" not in msgspec.json.encode(event)
 
 
+async def test_no_user_data_reaches_kafka_in_the_clear(edge: Edge) -> None:
+    ann = {
+        "email": "Ann.Person@Example.com",
+        "phone": "+1 (650) 555-1212",
+        "first_name": "Annabella",
+        "last_name": "Person-Doe",
+        "city": "Springfield",
+        "external_id": "membership-xyz",
+        "nickname": "Annabella",
+    }
+    conversion = PURCHASE | {"consent": "granted"}
+    batch: list[dict[str, Any]] = [
+        conversion | {"user_data": ann},
+        conversion | {"properties": {"user_data": ann}},
+        conversion | {"context": {"user_data": ann}, "unknown": 1},
+        {"event_type": "identify", "user_data": ann},
+        {"event_type": "conversion", "user_data": {"email": "ann.person", "phone": "6505551212 ext"}},
+    ]
+    answer = await edge.post(batch)
+    assert (answer.status_code, answer.json()["accepted"]) == (202, len(batch))
+    by_mail = {"email": ann["email"], "user_data": ann, "metadata": {"user_data": ann}}
+    mailed = await edge.post(by_mail, path="/api/v1/conversions")
+    assert mailed.status_code == 201, mailed.text
+
+    records = b"\n".join(value for _, _, value in await edge.records()).decode().lower()
+    for text in ("ann.person", "example.com", "5551212", "annabella", "doe", "springfield", "membership"):
+        assert text not in records
+        assert text not in edge.process.output.lower()
+    events = await edge.events()
+    assert len(events) == len(batch) + 1
+    hashes = [event.identifiers.email for event in events]
+    assert hashes.count(hashed("ann.person@example.com")) == 4
+    assert [event.consent for event in events].count("granted") == 3
+
+
 async def test_bad_requests_have_their_status_code_and_field_and_write_nothing(edge: Edge) -> None:
     shop, other = edge.shop, edge.other
     event = {"event_type": "event"}
@@ -222,7 +264,7 @@ async def test_bad_requests_have_their_status_code_and_field_and_write_nothing(e
             "unsupported_media_type",
             "Content-Encoding",
         ),
-        ({"body": PURCHASE | {"revenue": "12,5"}}, 422, "invalid_money", "revenue"),
+        ({"body": PURCHASE | {"revenue": "a dozen euros"}}, 422, "invalid_money", "revenue"),
         ({"content": b'{"event_type":"x","revenue":1e400}'}, 422, "invalid_money", "revenue"),
         ({"body": PURCHASE | {"revenue": -1}}, 422, "invalid_money", "revenue"),
         ({"body": PURCHASE | {"currency": "ZZZ"}}, 422, "invalid_currency", "currency"),
@@ -250,7 +292,7 @@ async def test_bad_requests_have_their_status_code_and_field_and_write_nothing(e
     assert await edge.stored() == []
     started, *logged = edge.process.output.splitlines()
     assert started.startswith("ingest: http://")
-    for secret in (shop.secret_text, shop.public_text, "12,5", "127.0.0.1", "Traceback"):
+    for secret in (shop.secret_text, shop.public_text, "dozen", "127.0.0.1", "Traceback"):
         assert secret not in "\n".join(logged)
 
 
@@ -336,6 +378,52 @@ async def test_sigterm_answers_what_is_in_flight_and_exits_with_zero(
     assert answer.status_code == 202
     assert [event.event_id for event in await edge.events()] == [answer.json()["event_id"]]
     await edge.http.aclose()
+
+
+async def limit_messages(kafka: KafkaSettings, size: int) -> None:
+    """What the broker takes on the topic from now on."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap)
+    await admin.start()
+    try:
+        topic = kafka.topic_prefix + EVENTS_RAW.name
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(size)})])
+    finally:
+        await admin.close()
+
+
+async def test_where_one_partition_refuses_each_item_says_whether_it_is_stored(edge: Edge) -> None:
+    """As in a cluster half of which is away: here one partition's records are larger than the broker takes."""
+    project, count = edge.shop.project.id, edge.kafka.partitions
+    batch = [{**PURCHASE, "event_id": f"e{user}", "user_id": f"user{user}"} for user in range(20)]
+    homes = [partition_of(f"{project}:u:user{user}", count) for user in range(20)]
+    assert len(set(homes)) > 1
+    batch[0]["properties"] = large = {"text": "x" * 20_000}
+
+    async def taken() -> int:
+        return (await edge.post({**PURCHASE, "user_id": "user0", "properties": large})).status_code
+
+    await limit_messages(edge.kafka, 10_000)
+    while await taken() != 503:  # the broker hears of it a moment later
+        pass
+    await asyncio.to_thread(eventually, lambda: httpx.get(edge.url + "/readyz").status_code == 200)
+    answer = await edge.post(batch)
+    body = answer.json()
+    refused = [index for index, home in enumerate(homes) if home == homes[0]]
+    assert (answer.status_code, answer.headers["Retry-After"], body["error"]["code"]) == (503, "1", "unavailable")
+    assert [result["index"] for result in body["results"] if result["status"] == "unavailable"] == refused
+    assert (body["accepted"], body["rejected"], body["unavailable"]) == (20 - len(refused), 0, len(refused))
+    ids = [result["event_id"] for result in body["results"]]
+    stored = [event.event_id for event in await edge.events()]
+    assert [event_id in stored for event_id in ids] == [home != homes[0] for home in homes]
+
+    # What was named is sent again, and then all of it is there, once.
+    await limit_messages(edge.kafka, MIB)
+    while await taken() != 202:
+        pass
+    again = await edge.post([batch[index] for index in refused])
+    assert (again.status_code, again.json()["accepted"]) == (202, len(refused)), again.text
+    stored = [event.event_id for event in await edge.events()]
+    assert [stored.count(event_id) for event_id in ids] == [1] * 20
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from depth import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from control.contacts import Contacts
 from ingest import fields
 from ingest.body import depth, split
 from ingest.money import amount
@@ -45,7 +47,14 @@ events = st.fixed_dictionaries(
 
 
 def sender(key: str = "", trust: Trust = Trust.SECRET) -> Sender:
-    return Sender(project_id="p", trust=trust, received_at=NOON, new_id=lambda: "new", idempotency_key=key)
+    return Sender(
+        project_id="p",
+        trust=trust,
+        received_at=NOON,
+        new_id=lambda: "new",
+        contacts=Contacts(b"secret"),
+        idempotency_key=key,
+    )
 
 
 def dumps(value: Any) -> bytes:
@@ -70,7 +79,7 @@ def answered(body: bytes) -> None:
 
 
 @given(json_values | likely_events | st.lists(likely_events, max_size=3), st.sampled_from([None, 2]))
-@settings(max_examples=400)
+@settings(max_examples=examples(150))
 def test_any_json_is_answered(value: Any, indent: int | None) -> None:
     answered(json.dumps(value, indent=indent).encode())
 
@@ -80,13 +89,13 @@ def test_any_json_is_answered(value: Any, indent: int | None) -> None:
 )
 @example(b'{"event_type":"\\ud800"}')
 @example(b'{"events":[{"event_type":"\\udc00"}]}')
-@settings(max_examples=400)
+@settings(max_examples=examples(150))
 def test_any_bytes_are_answered(body: bytes) -> None:
     answered(body)
 
 
 @given(likely_events, st.data())
-@settings(max_examples=300)
+@settings(max_examples=examples(150))
 def test_json_with_a_byte_changed_is_answered(value: Any, data: st.DataObject) -> None:
     body = bytearray(dumps(value))
     body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
@@ -116,7 +125,7 @@ def test_depth_is_the_depth_of_the_value(value: Any) -> None:
 
 
 @given(likely_events)
-@settings(max_examples=300)
+@settings(max_examples=examples(150))
 def test_the_two_ways_to_read_an_event_agree(value: dict[str, Any]) -> None:
     item = dumps({name: inner for name, inner in value.items() if inner is not None})
     try:
@@ -140,7 +149,7 @@ LITERAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
 
 
 @given(decimals | st.from_regex(LITERAL, fullmatch=True).map(Decimal), st.booleans())
-@settings(max_examples=500)
+@settings(max_examples=examples(150))
 def test_money_is_the_decimal_oracles(value: Decimal, as_text: bool) -> None:
     literal = format(value, "f") if abs(value.adjusted()) < 100 else str(value)
     if len(literal) > 1000:
@@ -192,7 +201,7 @@ bad_events = st.sampled_from(
 
 
 @given(st.integers(0, 999), bad_events)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_one_bad_event_in_a_thousand_costs_itself_only(index: int, bad: bytes) -> None:
     items = [b'{"event_type":"pageview","user_id":%d}' % number for number in range(1000)]
     items[index] = bad

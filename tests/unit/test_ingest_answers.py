@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from control.contacts import Contacts
 from ingest import answers
 from ingest.fields import Notice
 from ingest.request import Limits, Parsed, Sender, parse
@@ -19,7 +20,7 @@ LIMIT = 1000
 
 
 def parsed(body: object) -> Parsed:
-    sender = Sender(project_id="p", trust=Trust.SECRET, received_at=0, new_id=lambda: "new")
+    sender = Sender(project_id="p", trust=Trust.SECRET, received_at=0, new_id=lambda: "new", contacts=Contacts(b""))
     return parse(json.dumps(body).encode(), sender, Limits.of(IngestSettings()))
 
 
@@ -125,7 +126,7 @@ async def test_a_body_announced_far_too_large_is_not_begun() -> None:
 async def test_a_body_that_never_ends_times_out(chunks: list[bytes]) -> None:
     with pytest.raises(Refused, match="in time") as refusal:
         await read_body(Upload(iter(chunks), ends=False).receive, b"", LIMIT, 0.02)
-    assert refusal.value.http_status == 400
+    assert (refusal.value.http_status, refusal.value.reason) == (408, Reason.READ_TIMEOUT)
     assert (b"connection", b"close") in answers.of_error(refusal.value).headers
 
 

@@ -25,8 +25,15 @@ CAMPAIGN = "3f2b8f4e-7a52-4e7e-9f5c-0d5a1c2b3d4e"
 
 
 def send(body: Any, *, key: str = "", project: str = "p") -> Accepted:
-    sender = Sender(project_id=project, trust=Trust.SECRET, received_at=NOON, new_id=lambda: "new", idempotency_key=key)
-    return read(body if isinstance(body, bytes) else json.dumps(body).encode(), sender, LIMITS, CONTACTS)
+    sender = Sender(
+        project_id=project,
+        trust=Trust.SECRET,
+        received_at=NOON,
+        new_id=lambda: "new",
+        contacts=CONTACTS,
+        idempotency_key=key,
+    )
+    return read(body if isinstance(body, bytes) else json.dumps(body).encode(), sender, LIMITS)
 
 
 def answered(accepted: Accepted) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from control.contacts import Contacts
 from ingest import answers
 from ingest.request import Limits, Parsed, Sender, parse
 from schemas.errors import Refused
@@ -25,6 +26,7 @@ def send(body: Any, *, conversions: bool = True, key: str = "") -> Parsed:
         trust=Trust.SECRET,
         received_at=NOON,
         new_id=lambda: "new",
+        contacts=Contacts(b"secret"),
         idempotency_key=key,
         conversions=conversions,
     )

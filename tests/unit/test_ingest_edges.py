@@ -11,9 +11,9 @@ import pytest
 import zstandard
 
 from control.secret import load_secret
-from ingest.app import handles
 from ingest.bots import is_bot
 from ingest.inflate import inflate
+from ingest.routes import claims
 from ingest.timestamps import instant
 from ingest.visitor import client_address, fingerprint, visitor_key
 from schemas.errors import Reason, Refused
@@ -121,12 +121,19 @@ def test_what_is_no_time_is_422(bad: str | float) -> None:
 
 
 def test_the_visitor_is_the_best_name_there_is_and_kinds_never_collide() -> None:
-    names = {"anonymous_id": "x", "user_id": "x", "click_id": "x", "fingerprint": "x", "event_id": "x"}
+    names = {
+        "anonymous_id": "x",
+        "user_id": "x",
+        "click_id": "x",
+        "fingerprint": "x",
+        "contact_id": "x",
+        "event_id": "x",
+    }
     keys = []
     for missing in names:
         keys.append(visitor_key(**names))
         names[missing] = ""
-    assert keys == ["a:x", "u:x", "c:x", "f:x", "e:x"]
+    assert keys == ["a:x", "u:x", "c:x", "f:x", "k:x", "e:x"]
 
 
 def test_a_fingerprint_depends_on_project_address_agent_and_secret_and_shows_none() -> None:
@@ -193,7 +200,12 @@ def test_programs_are_told_from_browsers(agent: str, bot: bool) -> None:
         ("OPTIONS", "/v1/projects/p/conversions", True),
         ("GET", "/v1/projects/p/conversions", False),
         ("POST", "/v1/projects//conversions", False),
-        ("POST", "/v1/projects/p/conversions/c/refunds", False),
+        ("POST", "/v1/projects/p/conversions/c/refunds", True),
+        ("POST", "/v1/projects/p/conversions/order/7/refunds", True),
+        ("GET", "/v1/projects/p/conversions/c/refunds", False),
+        ("POST", "/v1/projects/p/conversions//refunds", False),
+        ("POST", "/v1/projects/p/conversions/refunds", False),
+        ("POST", "/v1/projects/p/events/c/refunds", False),
         ("POST", "/v1/projects/p/goals", False),
         ("POST", "/api/v1/conversions", True),
         ("GET", "/api/v1/conversions", False),
@@ -201,7 +213,7 @@ def test_programs_are_told_from_browsers(agent: str, bot: bool) -> None:
     ],
 )
 def test_ingest_takes_its_own_routes_only(method: str, path: str, expected: bool) -> None:
-    assert handles(method, path) is expected
+    assert claims(method, path) is expected
 
 
 def test_a_secret_file_is_made_once_and_read_ever_after(tmp_path: Path) -> None:

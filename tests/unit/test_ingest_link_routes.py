@@ -12,6 +12,7 @@ from ingest import links
 from ingest.answers import Answer, of_request
 from ingest.links import LinkRoutes
 from ingest.request import Parsed
+from ingest.routes import Found, Route, find
 from schemas.control import Body, ControlRecord, Link, LinkGoal, LinkGoalType, Project
 from schemas.errors import Refused, Unavailable
 from schemas.events import RawEvent
@@ -43,7 +44,9 @@ class Edge:
             "headers": [(b"user-agent", b"Mozilla/5.0 Chrome/126.0")],
             "client": ("192.0.2.1", 1),
         }
-        return await self.routes.answer(scope, None)  # type: ignore[arg-type]
+        found = find(path)
+        assert found is not None, path
+        return await self.routes.answer(found, scope, None)  # type: ignore[arg-type]
 
 
 def click_ids(answer: Answer) -> list[str]:
@@ -104,6 +107,7 @@ async def test_a_text_that_cannot_be_a_token_is_refused_without_a_look_up() -> N
     assert (pixel.status, pixel.body) == (401, links.GIF)
     with pytest.raises(Refused):
         await edge.routes.answer(
-            {"method": "POST", "path": "/api/conversions/track/unknown", "headers": []},
+            Found(Route.TRACK, "unknown"),
+            {"method": "POST", "headers": []},
             None,  # type: ignore[arg-type]
         )

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from ingest.bots import is_bot, is_crawler
 from ingest.click_ids import BITS, BLOCK_BITS, ClickIds
-from ingest.links import GIF, handles
+from ingest.links import GIF
 from ingest.rate_limit import WINDOW_S, RateLimit
 from ingest.redirects import destination, is_prefetch
+from ingest.routes import claims
 from schemas.control import Link
+from schemas.settings import IngestSettings
 
 
 def link(to: str, **utm: str) -> Link:
@@ -45,6 +47,11 @@ def test_no_window_of_a_minute_ever_holds_more_than_the_limit(gaps: list[float],
             allowed.append(now)
         assert verdict.remaining == limit - len([at for at in allowed if at > now - WINDOW_S])
         assert not verdict.allowed or verdict.remaining >= 0
+
+
+def test_a_token_may_make_a_thousand_requests_a_minute_unless_told_otherwise() -> None:
+    limit = RateLimit(IngestSettings().token_requests_per_minute)
+    assert [limit.take("token", 0.0).allowed for _ in range(1001)] == [True] * 1000 + [False]
 
 
 def test_after_the_time_that_a_refusal_names_a_request_is_allowed_again() -> None:
@@ -114,6 +121,6 @@ def test_the_pixel_is_a_gif_of_43_bytes() -> None:
 
 
 def test_only_the_routes_of_links_are_claimed() -> None:
-    assert all(handles(path) for path in ("/l/abc", "/api/conversions/track/t", "/api/v1/conversions/track"))
+    assert all(claims("PUT", path) for path in ("/l/abc", "/api/conversions/track/t", "/api/v1/conversions/track"))
     others = ("/l", "/api/v1/conversions", "/api/v1/conversions/goals", "/api/v1/conversions/tracks", "/api/v1/links")
-    assert not any(handles(path) for path in others)
+    assert not any(claims("PUT", path) for path in others)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from control.contacts import Contacts
 from ingest.request import DAY_MS, HOUR_MS, Limits, Parsed, Sender, parse
 from schemas.errors import Reason, Refused
 from schemas.events import Campaign, RawEvent
@@ -17,6 +18,7 @@ from schemas.settings import IngestSettings
 
 NOON = 1_769_083_200_000
 LIMITS = Limits.of(IngestSettings())
+CONTACTS = Contacts(b"a secret of the installation")
 
 
 def sender(trust: Trust = Trust.SECRET, key: str = "", fingerprint: str = "", bot: bool = False) -> Sender:
@@ -26,6 +28,7 @@ def sender(trust: Trust = Trust.SECRET, key: str = "", fingerprint: str = "", bo
         trust=trust,
         received_at=NOON,
         new_id=lambda: f"new-{next(numbers)}",
+        contacts=CONTACTS,
         idempotency_key=key,
         fingerprint=fingerprint,
         bot=bot,
@@ -162,8 +165,9 @@ def test_only_a_secret_key_goes_back_more_than_seven_days() -> None:
     assert event({"timestamp": NOON - 7 * DAY_MS}, trust=Trust.PUBLIC).occurred_at == NOON - 7 * DAY_MS
 
 
-def test_a_refund_may_be_negative_and_a_rounding_to_zero_is_zero() -> None:
-    assert event({"event_type": "refund", "revenue": -5}).revenue == Decimal("-5.0000")
+def test_a_refund_may_have_either_sign_and_a_rounding_to_zero_is_zero() -> None:
+    for amount in (5, -5):
+        assert event({"event_type": "refund", "order_id": "o", "revenue": amount}).revenue == Decimal("-5.0000")
     assert str(event({"revenue": 0.00001}).revenue) == "0.0000"
 
 
