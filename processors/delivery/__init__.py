@@ -1,0 +1,1 @@
+"""Tells destinations of conversions: postbacks and platforms of advertisers. At least once, and never in the way."""
