@@ -21,7 +21,9 @@ def _lazy(module: str) -> Command:
 COMMANDS: dict[str, Command] = {
     "serve": _lazy("clickhouse.embedded.serve"),
     "migrate": _lazy("clickhouse.migrate"),
+    "reconcile": _lazy("clickhouse.reconcile"),
     "api": _lazy("clickhouse.api.__main__"),
+    "dead-letters": _lazy("clickhouse.api.dead_letters_command"),
 }
 
 

@@ -14,15 +14,16 @@ from typing import Final, NoReturn
 import uvicorn
 
 from clickhouse.api.app import create_app
+from clickhouse.api.docs import Document
 from clickhouse.api.metrics import Application
 from schemas.settings import ApiSettings, InvalidSettings, load
 
 DRAIN_LIMIT_S: Final = 10
 
 
-def build(environ: Mapping[str, str]) -> Application:
+def build(environ: Mapping[str, str], more_openapi: Document | None = None) -> Application:
     """The ASGI application, configured. Raises :class:`schemas.settings.InvalidSettings`."""
-    return create_app(load(ApiSettings, environ))
+    return create_app(load(ApiSettings, environ), more_openapi=more_openapi)
 
 
 def main(arguments: list[str], environ: Mapping[str, str]) -> int:

@@ -45,6 +45,9 @@ REFUSALS: Final = {
 }
 """For every route that needs a key."""
 
+CONFLICT: Final = {409: _refusal("Not now: what it needs is not there yet")}
+"""For routes that need something to be booked or computed first."""
+
 
 class GoalView(Struct, frozen=True, kw_only=True):
     """A goal."""

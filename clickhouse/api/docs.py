@@ -1,10 +1,19 @@
-"""``/docs``: the API on one page, made of ``/openapi.json`` by the server: no script, and nothing from elsewhere."""
+"""``/openapi.json``, and ``/docs``: the same on one page, made by the server: no script, and nothing from elsewhere.
 
+Where another application answers on the same port its paths are part of the document: ``more``, handed in at the start.
+"""
+
+from decimal import Decimal
 from html import escape
 from typing import Any, Final
 
 from litestar import Request, get
 from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.spec import OpenAPIType, Schema
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.typing import FieldDefinition
+
+from schemas.errors import Invariant
 
 STYLE: Final = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
@@ -16,17 +25,44 @@ td, th { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top } c
 """
 
 
+Document = dict[str, Any]
+
+
 class DocsPage(OpenAPIRenderPlugin):
     """The page."""
 
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return page(openapi_schema).encode()
+    def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
+        return page(merged(openapi_schema, request.app.state.more_openapi)).encode()
+
+
+class ExactNumbers(OpenAPISchemaPlugin):
+    """Describes decimals as they are answered: as numbers."""
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        return field_definition.annotation is Decimal
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        return Schema(type=OpenAPIType.NUMBER)
 
 
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
-def openapi_json(request: Request[Any, Any, Any]) -> dict[str, Any]:
+def openapi_json(request: Request[Any, Any, Any]) -> Document:
     """The OpenAPI document itself."""
-    return request.app.openapi_schema.to_schema()
+    return merged(request.app.openapi_schema.to_schema(), request.app.state.more_openapi)
+
+
+def merged(document: Document, more: Document) -> Document:
+    """Both documents as one: paths by method, components by name. What both describe would be a mistake of ours."""
+    whole = dict(document)
+    for part in ("paths", "components"):
+        sections: Document = {name: dict(section) for name, section in document.get(part, {}).items()}
+        for name, section in more.get(part, {}).items():
+            known = sections.setdefault(name, {})
+            if doubled := known.keys() & section.keys():
+                raise Invariant(f"{name} describes {', '.join(sorted(doubled))} twice")
+            known |= section
+        whole[part] = sections
+    return whole
 
 
 def page(document: dict[str, Any]) -> str:

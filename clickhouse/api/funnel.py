@@ -222,7 +222,7 @@ class Funnels(Controller):
         whole = next((row.reached for row in walked if row.total), []) or [0] * len(steps)
         return FunnelReport(
             project_id=project.id,
-            days=Days(span.first.isoformat(), span.last.isoformat(), span.time_zone),
+            days=Days.of(span),
             window=window,
             filters=filters,
             steps=[

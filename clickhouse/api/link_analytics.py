@@ -9,6 +9,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Controller, Response, get
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 from msgspec import Struct
@@ -103,7 +105,7 @@ def linked(view: ControlView, project: Project, text: str | None) -> int:
         raise Refused(Reason.INVALID_VALUE, "must be the integer id of a link", field="link_id")
     entry = view.entry(Link, text)
     if entry is None or not isinstance(entry.body, Link) or entry.body.project_id != project.id:
-        raise Refused(Reason.NOT_FOUND, "no such link")
+        raise Refused(Reason.NOT_FOUND, "no such link", field="link_id")
     return int(text)
 
 
@@ -176,6 +178,16 @@ def _average(value: Decimal, conversions: int) -> Decimal:
     return money(rounded(value / conversions)) if conversions else money(Decimal(0))
 
 
+@dataclass
+class FiguresOrCsv(Operation):
+    """What OpenAPI says of the route: it answers in one of two media types."""
+
+    def __post_init__(self) -> None:
+        found = (self.responses or {}).get("200")
+        if isinstance(found, OpenAPIResponse) and found.content:
+            found.content["text/csv"] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+
+
 class LinkAnalytics(Controller):
     """Conversions of links."""
 
@@ -187,8 +199,11 @@ class LinkAnalytics(Controller):
         opt=needs(Scope.ANALYTICS_READ, current=True),
         responses={
             **REFUSALS,
-            200: ResponseSpec(ConversionAnalytics, description="The figures, or one CSV row a conversion"),
+            200: ResponseSpec(
+                ConversionAnalytics, description="The figures, or one CSV row a conversion", generate_examples=False
+            ),
         },
+        operation_class=FiguresOrCsv,
         summary="Conversions, rate, value and time to convert of a link, by currency and day",
     )
     async def read(
@@ -198,7 +213,7 @@ class LinkAnalytics(Controller):
         reader: GivenReader,
         link_id: FromQuery[str | None] = None,
         days: Annotated[int, QueryParameter(ge=1, le=3660)] = DAYS,
-        form: Annotated[Format, QueryParameter(name="format")] = Format.JSON,
+        format: FromQuery[Format] = Format.JSON,
     ) -> Response[Any]:
         asked_link = linked(log.view, project, link_id)
         today: date = resolve(Period.MONTH, None, None, project.time_zone, time.time_ns() // 1_000_000).last
@@ -209,7 +224,7 @@ class LinkAnalytics(Controller):
             "from_ms": span.from_ms,
             "to_ms": span.to_ms,
         }
-        if form is Format.CSV:
+        if format is Format.CSV:
             chunks = reader.csv("link_export", asked)
             first = await anext(chunks, b"")  # what ClickHouse refuses is still answered as an error
             return Stream(

@@ -65,11 +65,14 @@ class Span(msgspec.Struct, frozen=True):
         return _midnight(self.last + timedelta(days=1), self.time_zone)
 
 
-def resolve(period: Period, since: str | None, until: str | None, time_zone: str, now_ms: int) -> Span:
-    """The days that a request names. Raises :class:`Refused` (missing_field, invalid_value)."""
+def resolve(period: Period | None, since: str | None, until: str | None, time_zone: str, now_ms: int) -> Span:
+    """The days that a request names. Raises :class:`Refused` (missing_field, invalid_value).
+
+    Without a period days alone are enough to mean them, and nothing at all means 30 days.
+    """
     zone = zone_name(time_zone)
     today = (_EPOCH + timedelta(milliseconds=now_ms)).astimezone(ZoneInfo(zone)).date()
-    match period:
+    match period or (Period.MONTH if since is None and until is None else Period.CUSTOM):
         case Period.WEEK:
             return Span(today - timedelta(days=6), today, zone)
         case Period.MONTH:

@@ -41,6 +41,18 @@ class Conversion(Struct, frozen=True, kw_only=True):
     arrivals: int
 
 
+class Refund(Struct, frozen=True, kw_only=True):
+    """What a refund takes back now. ``asked``: null for all that is left. ``conversion_id``: null while it applies to
+    none: its sale is not there, it is in another currency, or another event had asked for the same refund."""
+
+    refund_id: str
+    order_id: str | None
+    conversion_id: str | None
+    asked: Decimal | None
+    applied: Decimal
+    currency: str | None
+
+
 class GoalBooking(Struct, frozen=True, kw_only=True):
     """A goal that counts it. ``run``: the last run that changed this."""
 
@@ -91,4 +103,5 @@ class Receipt(Struct, frozen=True, kw_only=True):
     reason: str | UnsetType = UNSET
     session: Session | None = None
     conversion: Conversion | None = None
+    refund: Refund | UnsetType = UNSET
     bookings: Bookings

@@ -7,7 +7,7 @@ from typing import Final
 
 from litestar import Controller, get
 from litestar.params import FromPath
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from clickhouse.api.access import guard, needs
 from clickhouse.api.answers import REFUSALS, instant
@@ -20,6 +20,7 @@ from clickhouse.api.receipt_answers import (
     GoalBooking,
     Position,
     Receipt,
+    Refund,
     Session,
 )
 from clickhouse.read import Reader
@@ -50,6 +51,16 @@ class _Event(Struct, frozen=True, kw_only=True):
     channel: str
     routed: bool
     conversion_id: str
+    refund_id: str
+    order_id: str
+    asked: Decimal | None
+    currency: str
+
+
+class _Refund(Struct, frozen=True, kw_only=True):
+    conversion_id: str
+    currency: str
+    amount: Decimal
 
 
 class _Conversion(Struct, frozen=True, kw_only=True):
@@ -151,6 +162,9 @@ def candidates(project_id: str, event_id: str) -> list[str]:
 
 async def _stored(reader: Reader, project: Project, topic: str, event: _Event) -> Receipt:
     hit_id = event.conversion_id if event.routed else event.event_id
+    refunds: list[_Refund] = []
+    if event.refund_id:
+        refunds = await reader.rows("receipt_refund", _Refund, {"project_id": project.id, "event_id": event.event_id})
     conversions, hits, credits = await asyncio.gather(
         reader.rows(
             "receipt_conversion", _Conversion, {"project_id": project.id, "conversion_id": event.conversion_id}
@@ -168,7 +182,9 @@ async def _stored(reader: Reader, project: Project, topic: str, event: _Event) -
         marks=event.marks,
         position=Position(topic, event.kafka_partition, event.kafka_offset, event.kafka_index),
         outcome=Outcome.STORED,
-        session=Session(
+        session=None
+        if not event.session_id
+        else Session(
             session_id=event.session_id,
             started_at=instant(event.started_ms),
             source=event.source,
@@ -177,6 +193,7 @@ async def _stored(reader: Reader, project: Project, topic: str, event: _Event) -
             channel=event.channel,
         ),
         conversion=_conversion(conversions[0]) if conversions and conversions[0].counts else None,
+        refund=_refund(event, refunds) if event.refund_id else UNSET,
         bookings=Bookings([_goal_booking(hit) for hit in hits], [_credit_booking(credit) for credit in credits]),
     )
 
@@ -191,6 +208,18 @@ def _quarantined(topic: str, letter: _DeadLetter) -> Receipt:
         outcome=Outcome.QUARANTINED,
         reason=letter.reason,
         bookings=Bookings([], []),
+    )
+
+
+def _refund(event: _Event, applied: list[_Refund]) -> Refund:
+    found = applied[0] if applied else None
+    return Refund(
+        refund_id=event.refund_id,
+        order_id=event.order_id or None,
+        conversion_id=found.conversion_id if found else None,
+        asked=None if event.asked is None else money(event.asked),
+        applied=money(found.amount if found else Decimal(0)),
+        currency=(found.currency if found else event.currency) or None,
     )
 
 

@@ -52,7 +52,11 @@ class GoalRow(Struct, frozen=True, kw_only=True):
     bucket: Bucket = UNSET
     conversions: int
     unique_converters: int
+    gross: list[Money]
+    refunded: list[Money]
+    """Of these hits, whenever it was refunded."""
     revenue: list[Money]
+    """What remains: gross less refunded."""
     rate: Rate
 
 
@@ -79,7 +83,8 @@ class GoalHits(Struct, frozen=True):
     bucket: str
     conversions: int
     unique_converters: int
-    revenue: dict[str, Decimal]
+    gross: dict[str, Decimal]
+    refunded: dict[str, Decimal]
 
 
 class Credited(Struct, frozen=True):
@@ -125,13 +130,15 @@ def goal_rows(
     found = {(hit.goal_id, hit.bucket): hit for hit in hits if not hit.total}
     if interval is Interval.NONE:
         for goal in goals:
-            found.setdefault((goal.id, ""), GoalHits(False, goal.id, "", 0, 0, {}))
+            found.setdefault((goal.id, ""), GoalHits(False, goal.id, "", 0, 0, {}, {}))
     seen = {visit.bucket: visit for visit in visits if not visit.total}
     rows, sums = [], []
     for (goal_id, bucket), hit in found.items():
         visit = seen.get(bucket, Visits(False))
         # Money without a currency of its own is in the goal's, as in the goal's stats.
-        revenue = _sum_by_currency([hit.revenue], names[goal_id].currency)
+        gross = _sum_by_currency([hit.gross], names[goal_id].currency)
+        refunded = _sum_by_currency([hit.refunded], names[goal_id].currency)
+        revenue = _less(gross, refunded)
         sums.append(revenue)
         rows.append(
             GoalRow(
@@ -140,12 +147,14 @@ def goal_rows(
                 bucket=_shown(bucket, interval, span),
                 conversions=hit.conversions,
                 unique_converters=hit.unique_converters,
+                gross=_money(gross),
+                refunded=_money(refunded),
                 revenue=_money(revenue),
                 rate=_visitor_rate(hit.unique_converters, visit),
             )
         )
     rows.sort(key=lambda row: (-row.conversions, row.name, row.goal_id, str(row.bucket)))
-    whole = next((hit for hit in hits if hit.total), GoalHits(True, "", "", 0, 0, {}))
+    whole = next((hit for hit in hits if hit.total), GoalHits(True, "", "", 0, 0, {}, {}))
     return rows, _totals(
         Decimal(whole.conversions), whole.unique_converters, _sum_by_currency(sums, None), _whole(visits)
     )
@@ -214,6 +223,11 @@ def _sum_by_currency(sums: list[dict[str, Decimal]], default: str | None) -> dic
         for currency, amount in one.items():
             parts.setdefault(currency or default or "", []).append(amount)
     return {currency: total(amounts) for currency, amounts in sorted(parts.items())}
+
+
+def _less(gross: dict[str, Decimal], refunded: dict[str, Decimal]) -> dict[str, Decimal]:
+    """What remains; a currency that was refunded was sold."""
+    return {currency: total([amount, -refunded.get(currency, Decimal(0))]) for currency, amount in gross.items()}
 
 
 def _money(sums: dict[str, Decimal]) -> list[Money]:

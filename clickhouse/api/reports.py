@@ -34,9 +34,13 @@ MAX_DAYS: Final = {Interval.HOUR: 366, Interval.DAY: 36_600}
 
 
 class Model(StrEnum):
-    """Attribution models that the booker books (``clickhouse/bookings/credits.sql``)."""
+    """Attribution models that the booker books (``clickhouse/bookings/attribution.sql``)."""
 
     LAST_TOUCH = "last_touch"
+    FIRST_TOUCH = "first_touch"
+    LINEAR = "linear"
+    POSITION = "position"
+    TIME_DECAY = "time_decay"
 
 
 class Filters(Struct, frozen=True):
@@ -54,6 +58,10 @@ class Days(Struct, frozen=True, rename={"first": "from", "last": "to"}):
     first: str
     last: str
     time_zone: str
+
+    @classmethod
+    def of(cls, span: Span) -> "Days":
+        return cls(span.first.isoformat(), span.last.isoformat(), span.time_zone)
 
 
 class GoalsReport(Struct, frozen=True, kw_only=True):
@@ -121,10 +129,6 @@ def _asked(project: Project, span: Span, interval: Interval, filters: Filters) -
     }
 
 
-def _days(span: Span) -> Days:
-    return Days(span.first.isoformat(), span.last.isoformat(), span.time_zone)
-
-
 class Reports(Controller):
     """Conversions and revenue."""
 
@@ -162,7 +166,7 @@ class Reports(Controller):
         rows, totals = goal_rows(goals, hits, visits, interval, span)
         return GoalsReport(
             project_id=project.id,
-            days=_days(span),
+            days=Days.of(span),
             interval=interval,
             model=model,
             filters=filters,
@@ -193,7 +197,7 @@ class Reports(Controller):
         rows, totals = source_rows(credited, visits, interval, span)
         return SourcesReport(
             project_id=project.id,
-            days=_days(span),
+            days=Days.of(span),
             interval=interval,
             model=model,
             filters=filters,

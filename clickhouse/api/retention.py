@@ -20,7 +20,6 @@ from clickhouse.api.access import guard, needs
 from clickhouse.api.answers import REFUSALS
 from clickhouse.api.exact import ratio
 from clickhouse.api.given import GivenLog, GivenProject, GivenReader
-from clickhouse.api.goals import find
 from clickhouse.api.periods import Period, Span, resolve
 from clickhouse.api.reports import Days, Zone
 from clickhouse.api.stats import Since, Until
@@ -109,7 +108,8 @@ class Retention(Controller):
         until: Until = None,
         zone: Zone = None,
     ) -> RetentionReport:
-        goal_id = None if goal is None else find(log.view, project, goal).id
+        if goal is not None and log.view.goal(project.id, goal) is None:
+            raise Refused(Reason.NOT_FOUND, "no such goal", field="goal")
         now_ms = time.time_ns() // 1_000_000
         asked = resolve(period, since, until, zone or project.time_zone, now_ms)
         today = resolve(Period.WEEK, None, None, asked.time_zone, now_ms).last
@@ -124,7 +124,7 @@ class Retention(Controller):
             Returned,
             {
                 "project_id": project.id,
-                "goal_ids": [] if goal_id is None else [goal_id],
+                "goal_ids": [] if goal is None else [goal],
                 "first": span.first.isoformat(),
                 "last": last.isoformat(),
                 "weeks": weeks,
@@ -135,8 +135,8 @@ class Retention(Controller):
         cohorts = _cohorts(returned, span.first, last, weeks, newest)
         return RetentionReport(
             project_id=project.id,
-            days=Days(span.first.isoformat(), span.last.isoformat(), span.time_zone),
-            goal_id=goal_id,
+            days=Days.of(span),
+            goal_id=goal,
             cohorts=cohorts,
             average=_average(cohorts),
         )

@@ -14,7 +14,7 @@ WITH
         SELECT toString(event_type) AS type, toString(event_name) AS name, path,
                toUnixTimestamp64Milli(occurred_at) AS ms, user_id, visitor, session_id
         FROM events
-        WHERE project_id = {project_id:String}
+        WHERE project_id = {project_id:String} AND event_type != 'refund'
           AND hour >= intDiv({from_ms:Int64}, 3600000)
           AND hour <= intDiv({to_ms:Int64} + {window_ms:UInt64}, 3600000)
           AND occurred_at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')

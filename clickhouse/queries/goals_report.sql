@@ -3,7 +3,7 @@
 --             interval String (hour, day, week, month; empty: one bucket), time_zone String (of the buckets);
 --             source, medium, campaign, channel String (empty: any), model String (whose credit they are compared with)
 -- Returns   : total Bool, goal_id, bucket (local YYYY-MM-DD of its first day; an hour: Unix ms), conversions,
---             unique_converters, revenue by currency (empty where the client named none). The total row has neither
+--             unique_converters, gross and refunded by currency (empty where the client named none). The total row has neither
 --             goal nor bucket: a person who hit several goals is one of its converters
 -- Filters   : a conversion's source is the one the model credits; another hit's is that of its session
 WITH
@@ -56,7 +56,8 @@ SELECT
     bucket,
     toInt64(sum(net)) AS conversions,
     toInt64(uniqExactIf(person, net > 0)) AS unique_converters,
-    sumMap(map(code, money)) AS revenue
+    sumMap(map(code, money)) AS gross,
+    sumMap(map(code, returned)) AS refunded
 FROM
 (
     SELECT
@@ -70,7 +71,8 @@ FROM
         person,
         toString(currency) AS code,
         sum(toInt64(goal_bookings.conversions)) AS net,
-        sum(toDecimal128(goal_bookings.revenue, 4)) AS money
+        sum(toDecimal128(goal_bookings.revenue, 4)) AS money,
+        sum(toDecimal128(goal_bookings.refunded, 4)) AS returned
     FROM goal_bookings
     WHERE project_id = {project_id:String}
       AND goal_id IN {goal_ids:Array(UUID)}

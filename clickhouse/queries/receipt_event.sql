@@ -1,6 +1,6 @@
 -- Question  : what was stored of an event, and where did its session come from?
 -- Parameters: project_id String, event_ids Array(UUID) (what the id may stand for; the most trusted that exists is meant)
--- Returns   : the event, its position, its session and the ids its bookings go by; no row if it is not stored
+-- Returns   : the event, its position, its session, the ids its bookings go by, and what a refund asks for; no row if it is not stored
 WITH chosen AS
 (
     SELECT *
@@ -26,7 +26,11 @@ SELECT
     s.first.campaign AS campaign,
     if(s.first.source = '', 'Direct', s.first.channel) AS channel,
     toBool(e.conversion_id != toUUID('00000000-0000-0000-0000-000000000000')) AS routed,
-    toString(e.conversion_id) AS conversion_id
+    toString(e.conversion_id) AS conversion_id,
+    e.refund_id AS refund_id,
+    e.order_id AS order_id,
+    -e.revenue AS asked,
+    toString(e.currency) AS currency
 FROM chosen AS e
 LEFT JOIN
 (

@@ -11,8 +11,9 @@ WITH
     (
         SELECT occurred_at AS at, user_id, visitor
         FROM events
-        WHERE project_id = {project_id:String} AND hour <= intDiv({until_ms:Int64}, 3600000)
+        WHERE project_id = {project_id:String} AND event_type != 'refund' AND hour <= intDiv({until_ms:Int64}, 3600000)
           AND occurred_at < fromUnixTimestamp64Milli({until_ms:Int64}, 'UTC')
+          AND touch != 'email'  -- reading e-mail is no visit
         UNION ALL
         SELECT converted_at AS at, user_id, visitor
         FROM conversion_arrivals

@@ -10,7 +10,13 @@ SELECT
     event_id,
     toUnixTimestamp64Milli(received_at) AS received_at,
     is_conversion,
-    checksum
+    checksum,
+    trust,
+    revenue,
+    currency,
+    currency_defaulted,
+    defaulted,
+    goal_id
 FROM conversion_arrivals FINAL
 WHERE kafka_partition = {partition:UInt16}
   AND kafka_offset < {below:UInt64}

@@ -20,6 +20,7 @@ WITH
                    fromUnixTimestamp64Milli(ms - positiveModulo(ms, 900000), 'UTC') AS cell
             FROM events
             WHERE project_id = {project_id:String} AND link_id = 0  -- a redirect is no visit: the page it leads to is
+              AND touch != 'email'  -- nor is reading e-mail
               AND hour >= intDiv({from_ms:Int64}, 3600000) AND hour <= intDiv({to_ms:Int64}, 3600000)
               AND occurred_at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
               AND occurred_at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')

@@ -1,24 +1,21 @@
 """The funnel's question against an oracle in plain Python, on the real engine."""
 
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 import pytest
-from harness import run_sql
+from databases import Databases
+from depth import examples
 from history import MINUTE, START, Facts, raw_event
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from shops import Shops, persons_of, shops
 
 from clickhouse.api.funnel import Walked
-from clickhouse.client import connect
-from clickhouse.migrate import apply
-from clickhouse.read import Reader
 from schemas.events import RawEvent
 from schemas.outcomes import Trust
-from schemas.settings import ClickHouseSettings
 
 FROM, TO = 0, 60
 """Minutes after START: the period."""
@@ -53,7 +50,9 @@ class Step(NamedTuple):
 def oracle(events: Sequence[RawEvent], steps: Sequence[Step], window: int) -> dict[str, list[int]]:
     """Persons at each step by source ('' is all): each first step is tried, the next taken as soon as it is there."""
     found: dict[str, list[int]] = {"": [0] * len(steps)}
-    for attempts in by_person(events).values():
+    # Who is who is known from the span alone: the period, and the window after it.
+    span = [event for event in events if minute(event) >= FROM and event.occurred_at < START + TO * MINUTE + window]
+    for attempts in persons_of(span).values():
         first = [event for event in attempts if steps[0].takes(event) and FROM <= minute(event) < TO]
         if not first:
             continue
@@ -65,19 +64,6 @@ def oracle(events: Sequence[RawEvent], steps: Sequence[Step], window: int) -> di
             for number in range(level):
                 counts[number] += 1
     return found
-
-
-def by_person(events: Iterable[RawEvent]) -> dict[str, list[RawEvent]]:
-    users: dict[str, set[str]] = {}
-    persons: dict[str, list[RawEvent]] = {}
-    for event in events:
-        if event.user_id:
-            users.setdefault(event.visitor, set()).add(event.user_id)
-    for event in events:
-        known = users.get(event.visitor, set())
-        user = event.user_id or (next(iter(known)) if len(known) == 1 else "")
-        persons.setdefault(f"u:{user}" if user else event.visitor, []).append(event)
-    return persons
 
 
 def walk(events: Iterable[RawEvent], start: int, steps: Sequence[Step], window: int) -> int:
@@ -100,54 +86,32 @@ def minute(event: RawEvent) -> float:
     return (event.occurred_at - START) / MINUTE
 
 
-class Shop:
-    """One database; each history is a project's of its own."""
-
-    def __init__(self, settings: ClickHouseSettings) -> None:
-        self._settings = settings
-        self._projects = 0
-        self.client = connect(settings)
-        apply(self.client)
-
-    def store(self, events: Sequence[RawEvent]) -> str:
-        self._projects += 1
-        project = f"p{self._projects}"
-        Facts(self.client).store([msgspec.structs.replace(event, project_id=project) for event in events])
-        return project
-
+class Funnels(Shops):
     async def funnel(self, project: str, steps: Sequence[Step], window: int, **filters: str) -> dict[str, list[int]]:
         """Persons at each step by source; '' is all of them."""
-        reader = Reader(self._settings)
-        try:
-            rows = await reader.rows(
-                "funnel",
-                Walked,
-                {
-                    "project_id": project,
-                    "from_ms": START + FROM * MINUTE,
-                    "to_ms": START + TO * MINUTE,
-                    "window_ms": window,
-                    "types": [step.type for step in steps],
-                    "match_types": [step.match_type for step in steps],
-                    "match_values": [step.value for step in steps],
-                    **{name: filters.get(name, "") for name in ("source", "medium", "campaign", "channel")},
-                },
-            )
-        finally:
-            await reader.stop()
+        rows = await self.rows(
+            "funnel",
+            Walked,
+            {
+                "project_id": project,
+                "from_ms": START + FROM * MINUTE,
+                "to_ms": START + TO * MINUTE,
+                "window_ms": window,
+                "types": [step.type for step in steps],
+                "match_types": [step.match_type for step in steps],
+                "match_values": [step.value for step in steps],
+                **{name: filters.get(name, "") for name in ("source", "medium", "campaign", "channel")},
+            },
+        )
         found = {("" if row.total else row.source): row.reached for row in rows}
         assert len(found) == len(rows), rows
         return {"": found.get("") or [0] * len(steps), **{name: found[name] for name in found if name}}
 
 
 @pytest.fixture(scope="module")
-def shop(clickhouse_server: str) -> Iterator[Shop]:
-    name = f"test_{secrets.token_hex(6)}"
-    run_sql(clickhouse_server, f"CREATE DATABASE {name}")
-    shop = Shop(ClickHouseSettings(clickhouse_url=f"{clickhouse_server}?database={name}"))
-    yield shop
-    shop.client.close()
-    run_sql(clickhouse_server, f"DROP DATABASE {name} SYNC")
+def shop(databases: Databases) -> Iterator[Funnels]:
+    with shops(Funnels, databases) as made:
+        yield made
 
 
 VIEW = Step("pageview", "exact", "/a")
@@ -200,7 +164,7 @@ STEPS = st.lists(st.sampled_from([VIEW, CART, SIGNUP, BOUGHT]), min_size=2, max_
 
 
 @settings(
-    max_examples=15,
+    max_examples=examples(15),
     deadline=None,
     database=None,
     phases=[Phase.generate],
@@ -208,7 +172,7 @@ STEPS = st.lists(st.sampled_from([VIEW, CART, SIGNUP, BOUGHT]), min_size=2, max_
 )
 @given(history=histories(), steps=STEPS, window=st.sampled_from([1, 3, 60]))
 async def test_a_funnel_counts_what_plain_loops_count(
-    shop: Shop, history: list[RawEvent], steps: list[Step], window: int
+    shop: Funnels, history: list[RawEvent], steps: list[Step], window: int
 ) -> None:
     project = shop.store(history)
     assert await shop.funnel(project, steps, window * MINUTE) == oracle(history, steps, window * MINUTE)
@@ -218,47 +182,55 @@ def page(path: str, at: int, *, who: str = "x", user: str = "", source: str = ""
     return raw_event(at=at, path=path, source=source, anonymous=who, user=user, session=f"{who}{session}")
 
 
-async def reached(shop: Shop, events: Sequence[RawEvent], *steps: str, window: int = 60) -> list[int]:
+async def reached(shop: Funnels, events: Sequence[RawEvent], *steps: str, window: int = 60) -> list[int]:
     asked = [Step("pageview", "exact", step) for step in steps]
     return (await shop.funnel(shop.store(events), asked, window * MINUTE))[""]
 
 
-async def test_only_event_time_orders_the_steps(shop: Shop) -> None:
+async def test_only_event_time_orders_the_steps(shop: Funnels) -> None:
     assert await reached(shop, [page("/b", 2), page("/a", 1)], "/a", "/b") == [1, 1]
     assert await reached(shop, [page("/a", 2), page("/b", 1)], "/a", "/b") == [1, 0]
 
 
-async def test_two_steps_of_one_millisecond_are_not_in_order(shop: Shop) -> None:
+async def test_two_steps_of_one_millisecond_are_not_in_order(shop: Funnels) -> None:
     assert await reached(shop, [page("/a", 1), page("/b", 1)], "/a", "/b") == [1, 0]
     again = [page("/a", 1), page("/a", 5), page("/b", 5)]
     assert await reached(shop, again, "/a", "/b") == [1, 1], "the first of two starts goes on"
 
 
-async def test_one_event_is_one_step_even_if_it_fits_two(shop: Shop) -> None:
+async def test_one_event_is_one_step_even_if_it_fits_two(shop: Funnels) -> None:
     assert await reached(shop, [page("/a", 1)], "/a", "/a") == [1, 0]
     assert await reached(shop, [page("/a", 1), page("/a", 2)], "/a", "/a") == [1, 1]
 
 
-async def test_the_window_is_inclusive_and_runs_from_the_first_step(shop: Shop) -> None:
+async def test_the_window_is_inclusive_and_runs_from_the_first_step(shop: Funnels) -> None:
     walk = [page("/a", 1), page("/b", 8), page("/c", 11)]
     assert await reached(shop, walk, "/a", "/b", "/c", window=10) == [1, 1, 1]
     assert await reached(shop, walk, "/a", "/b", "/c", window=9) == [1, 1, 0]
 
 
-async def test_the_first_step_is_in_the_period_and_the_others_may_follow_it(shop: Shop) -> None:
+async def test_the_first_step_is_in_the_period_and_the_others_may_follow_it(shop: Funnels) -> None:
     assert await reached(shop, [page("/a", TO - 1), page("/b", TO + 5)], "/a", "/b") == [1, 1]
     assert await reached(shop, [page("/a", TO), page("/b", TO + 5)], "/a", "/b") == [0, 0]
     assert await reached(shop, [page("/a", FROM - 1), page("/b", FROM)], "/a", "/b") == [0, 0]
 
 
-async def test_a_browser_is_its_users_before_and_after_it_is_known_unless_it_is_shared(shop: Shop) -> None:
+async def test_a_browser_is_its_users_before_and_after_it_is_known_unless_it_is_shared(shop: Funnels) -> None:
     walk = [page("/a", 1), page("/b", 2, user="ann"), page("/c", 3, who="phone", user="ann")]
     assert await reached(shop, walk, "/a", "/b", "/c") == [1, 1, 1]
     shared = [page("/a", 1), page("/b", 2, user="ann"), page("/b", 3, user="bob")]
     assert await reached(shop, shared, "/a", "/b") == [1, 0]
 
 
-async def test_a_person_of_two_sources_counts_once_for_the_first(shop: Shop) -> None:
+async def test_a_user_that_a_browser_was_before_the_period_does_not_share_it(shop: Funnels) -> None:
+    walk = [page("/a", 1), page("/b", 2, user="ann")]
+    assert await reached(shop, [page("/", FROM - 1, user="bob"), *walk], "/a", "/b") == [1, 1]
+    assert await reached(shop, [page("/", FROM, user="bob"), *walk], "/a", "/b") == [1, 0]
+    assert await reached(shop, [page("/", TO + 59, user="bob"), *walk], "/a", "/b") == [1, 0]
+    assert await reached(shop, [page("/", TO + 60, user="bob"), *walk], "/a", "/b") == [1, 1]
+
+
+async def test_a_person_of_two_sources_counts_once_for_the_first(shop: Funnels) -> None:
     project = shop.store(
         [
             page("/a", 1, source="mail", session="1"),
@@ -273,7 +245,7 @@ async def test_a_person_of_two_sources_counts_once_for_the_first(shop: Shop) -> 
 
 
 @pytest.mark.parametrize("value", ["it's", "back\\slash", "a,b]", '"quoted"', "{x:String}", "%s", "ä€😀", "' OR 1 -- "])
-async def test_a_value_is_compared_as_it_is(shop: Shop, value: str) -> None:
+async def test_a_value_is_compared_as_it_is(shop: Funnels, value: str) -> None:
     project = shop.store(
         [raw_event(value, type="event", at=1, user="u"), raw_event("other", type="event", at=2, user="u")]
     )
@@ -284,7 +256,7 @@ async def test_a_value_is_compared_as_it_is(shop: Shop, value: str) -> None:
     assert (await shop.funnel(project, literal, 60 * MINUTE))[""] == [1, 1]
 
 
-async def test_a_conversion_that_has_no_event_is_a_step(shop: Shop) -> None:
+async def test_a_conversion_that_has_no_event_is_a_step(shop: Funnels) -> None:
     bought = raw_event("purchase", type="conversion", at=2, user="ann", order="o1")
     elsewhere = shop.store([])
     arrivals = Facts(shop.client).store([msgspec.structs.replace(bought, project_id="nobody")], arrive=False)

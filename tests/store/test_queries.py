@@ -2,15 +2,31 @@
 
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from importlib import resources
 from typing import Any
 
 import msgspec
 import pytest
+from databases import Databases
 
-from clickhouse import migrate
-from clickhouse.api import contact_conversions, goal_fields, link_analytics, operations, receipts, stats
+from clickhouse.api import (
+    as_of,
+    attribution_rows,
+    contact_conversions,
+    conversions_report,
+    decisions,
+    deliveries,
+    explainer,
+    goal_fields,
+    link_analytics,
+    models,
+    people,
+    receipts,
+    revenue,
+    stats,
+)
+from clickhouse.api.dead_letters import LetterRow
 from clickhouse.api.funnel import Walked
 from clickhouse.api.metrics import LedgerRow
 from clickhouse.api.rates import DayMoney
@@ -32,6 +48,8 @@ CUT: Parameters = {
     "campaign": "",
     "channel": "",
 }
+WALKED: Parameters = {**SPAN, "dimension": "it's", "as_of": 2**63, "max_steps": 3, "max_paths": 2}
+CREDITED: Parameters = {**SPAN, "scope": "all", "dimension": "link", "goal_id": "it's no uuid"}
 
 
 class Exported(msgspec.Struct):
@@ -85,17 +103,47 @@ EVERY: dict[str, tuple[type[msgspec.Struct], Parameters]] = {
             "time_zone": "Asia/Kathmandu",
         },
     ),
+    "conversions_report": (conversions_report.NamedRow, SPAN),
+    "revenue_report": (revenue.Sums, {**SPAN, "time_zone": "Asia/Kathmandu", "by_sale": True}),
+    "run_as_of": (as_of.FoundRun, {"number": -1, "at_ms": 7}),
+    "attribution_report": (attribution_rows.CreditedRow, {**CREDITED, "models": ["linear", "'"], "as_of": 2**63}),
+    "attribution_changes": (
+        attribution_rows.ChangeRow,
+        {**CREDITED, "model": "linear", "first": 0, "last": 7, "most": 10},
+    ),
+    "attribution_visits": (attribution_rows.VisitRow, {**SPAN, "dimension": "medium"}),
+    "model_paths": (models.CountedPath, WALKED),
+    "model_lost_paths": (models.CountedPath, WALKED),
+    "model_revenue": (models.Earned, {**SPAN, "as_of": 0}),
+    "model_runs": (
+        models.RunRow,
+        {**SPAN, "run_id": "'", "model": "markov", "dimension": "source", "most": 10},
+    ),
+    "model_shares": (models.ShareRow, {"project_id": "p", "run_id": ID}),
     "receipt_event": (receipts._Event, {"project_id": "p", "event_ids": [ID]}),
     "receipt_conversion": (receipts._Conversion, {"project_id": "p", "conversion_id": ID}),
+    "receipt_refund": (receipts._Refund, {"project_id": "p", "event_id": ID}),
     "receipt_hits": (receipts._Hit, {"project_id": "p", "hit_id": ID}),
     "receipt_credits": (receipts._Credit, {"project_id": "p", "conversion_id": ID}),
     "receipt_dead_letter": (receipts._DeadLetter, {"project_id": "p", "event_ids": [ID]}),
+    "erasure_proof": (people._Round, {"project_id": "p", "request_id": ID}),
     "stage_progress": (receipts._Progress, {"stage": "events"}),
     "link_conversions": (link_analytics.Brought, {**SPAN, "link_id": 7, "time_zone": "Asia/Kathmandu"}),
     "link_clicks": (link_analytics.Clicked, {**SPAN, "link_id": 7, "time_zone": "Asia/Kathmandu"}),
     "link_export": (Exported, {**SPAN, "link_id": 7}),
+    "explain_conversion": (explainer.Merged, {"project_id": "p", "conversion_id": ID}),
+    "explain_keys": (explainer.Key, {"project_id": "p", "scope_id": ID}),
+    "explain_bookings": (explainer.Entry, {"project_id": "p", "conversion_id": ID}),
     "ledger": (LedgerRow, {}),
-    "dead_letters": (operations._Letter, {"stage": "", "reason": "", "limit": 5}),
+    "deliveries": (
+        deliveries._Attempt,
+        {"project_id": "p", "destination_id": "", "conversion_id": "", "outcome": "", "limit": 5},
+    ),
+    "delivery": (deliveries._Told, {"project_id": "p", "delivery_id": ID}),
+    "failed_deliveries": (deliveries._Told, {"project_id": "p", "destination_id": "d", "limit": 5}),
+    "dead_letters": (LetterRow, {"stage": "", "reason": "", "state": "", "letter_id": "", "limit": 5}),
+    "dead_letters_open": (decisions._Name, {"stage": "", "reason": "", "limit": 5}),
+    "dead_letters_named": (decisions._Named, {"letter_ids": ["events-0-1-0"]}),
 }
 
 
@@ -113,11 +161,9 @@ def asked_by_the_api() -> set[str]:
 
 
 @pytest.fixture
-def settings(clickhouse_url: str) -> ClickHouseSettings:
-    settings = ClickHouseSettings(clickhouse_url=clickhouse_url)
-    with connect(settings) as client:
-        migrate.apply(client)
-    return settings
+def settings(databases: Databases) -> Iterator[ClickHouseSettings]:
+    with databases.migrated() as settings:
+        yield settings
 
 
 @pytest.fixture
@@ -151,8 +197,8 @@ async def test_every_query_runs_on_empty_tables_and_returns_what_its_reader_expe
 async def test_a_value_is_never_part_of_the_statement(reader: Reader, settings: ClickHouseSettings) -> None:
     with connect(settings) as client:
         client.command("INSERT INTO dead_letters (stage, reason) VALUES ('events', 'undecodable')")
-    hostile: dict[str, Any] = {"stage": "' OR 1 = 1 -- ", "reason": "", "limit": 5}
-    assert await reader.rows("dead_letters", operations._Letter, hostile) == []
+    hostile: dict[str, Any] = {"stage": "' OR 1 = 1 -- ", "reason": "", "state": "", "letter_id": "", "limit": 5}
+    assert await reader.rows("dead_letters", LetterRow, hostile) == []
 
 
 async def test_a_wrong_question_is_our_mistake_and_an_expected_refusal_is_told(reader: Reader) -> None:

@@ -1,24 +1,22 @@
 """The retention's question against an oracle in plain Python, on the real engine."""
 
-import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from harness import run_sql
+from databases import Databases
+from depth import examples
 from history import START, Facts, raw_event
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from shops import Shops, persons_of, shops
 
 from clickhouse.api.retention import Returned
-from clickhouse.client import connect
-from clickhouse.migrate import apply
-from clickhouse.read import Reader
 from schemas.events import RawEvent
-from schemas.settings import ClickHouseSettings
+from schemas.mailing import Mailing
 
 HOURS = 60
 """History counts in minutes: so many to the hour."""
@@ -34,19 +32,6 @@ Cells = dict[tuple[str, int], int]
 def monday_of(ms: int, zone: str) -> date:
     local = datetime.fromtimestamp(ms / 1000, UTC).astimezone(ZoneInfo(zone)).date()
     return local - timedelta(days=local.weekday())
-
-
-def persons_of(events: Iterable[RawEvent]) -> dict[str, list[RawEvent]]:
-    users: dict[str, set[str]] = {}
-    persons: dict[str, list[RawEvent]] = {}
-    for event in events:
-        if event.user_id:
-            users.setdefault(event.visitor, set()).add(event.user_id)
-    for event in events:
-        known = users.get(event.visitor, set())
-        user = event.user_id or (next(iter(known)) if len(known) == 1 else "")
-        persons.setdefault(f"u:{user}" if user else event.visitor, []).append(event)
-    return persons
 
 
 def oracle(events: Sequence[RawEvent], hits: set[str], zone: str, first: date, last: date, weeks: int) -> Cells:
@@ -65,21 +50,7 @@ def oracle(events: Sequence[RawEvent], hits: set[str], zone: str, first: date, l
     return cells
 
 
-class Shop:
-    """One database; each history is a project's of its own."""
-
-    def __init__(self, settings: ClickHouseSettings) -> None:
-        self._settings = settings
-        self._projects = 0
-        self.client = connect(settings)
-        apply(self.client)
-
-    def store(self, events: Sequence[RawEvent]) -> str:
-        self._projects += 1
-        project = f"p{self._projects}"
-        Facts(self.client).store([msgspec.structs.replace(event, project_id=project) for event in events])
-        return project
-
+class Cohorts(Shops):
     def book(self, project: str, *entries: tuple[RawEvent, int]) -> None:
         """Book these events as hits of the goal (1) or take them back (-1), in a committed run."""
         run, number = str(uuid.uuid4()), self._projects
@@ -102,23 +73,19 @@ class Shop:
     async def retention(
         self, project: str, *, zone: str = "UTC", first: date = MONDAY, cohorts: int = 2, weeks: int = 2, goal: str = ""
     ) -> Cells:
-        reader = Reader(self._settings)
-        try:
-            rows = await reader.rows(
-                "retention",
-                Returned,
-                {
-                    "project_id": project,
-                    "goal_ids": [goal] if goal else [],
-                    "first": first.isoformat(),
-                    "last": (first + timedelta(weeks=cohorts - 1)).isoformat(),
-                    "weeks": weeks,
-                    "until_ms": START + 100 * WEEK_HOURS * 3_600_000,
-                    "time_zone": zone,
-                },
-            )
-        finally:
-            await reader.stop()
+        rows = await self.rows(
+            "retention",
+            Returned,
+            {
+                "project_id": project,
+                "goal_ids": [goal] if goal else [],
+                "first": first.isoformat(),
+                "last": (first + timedelta(weeks=cohorts - 1)).isoformat(),
+                "weeks": weeks,
+                "until_ms": START + 100 * WEEK_HOURS * 3_600_000,
+                "time_zone": zone,
+            },
+        )
         return {(row.cohort, row.week): row.persons for row in rows}
 
 
@@ -132,13 +99,9 @@ def booked_person(event: RawEvent) -> str:
 
 
 @pytest.fixture(scope="module")
-def shop(clickhouse_server: str) -> Iterator[Shop]:
-    name = f"test_{secrets.token_hex(6)}"
-    run_sql(clickhouse_server, f"CREATE DATABASE {name}")
-    shop = Shop(ClickHouseSettings(clickhouse_url=f"{clickhouse_server}?database={name}"))
-    yield shop
-    shop.client.close()
-    run_sql(clickhouse_server, f"DROP DATABASE {name} SYNC")
+def shop(databases: Databases) -> Iterator[Cohorts]:
+    with shops(Cohorts, databases) as made:
+        yield made
 
 
 def seen(who: str, hour: float, *, user: str = "", id: str = "") -> RawEvent:
@@ -165,14 +128,20 @@ def histories(draw: st.DrawFn) -> list[RawEvent]:
 
 
 @settings(
-    max_examples=15, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(15),
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(
     history=histories(),
     zone=st.sampled_from(["UTC", "Europe/Vienna", "America/Los_Angeles", "Pacific/Apia"]),
     every=st.sampled_from([0, 2, 3]),
 )
-async def test_cohorts_count_what_plain_loops_count(shop: Shop, history: list[RawEvent], zone: str, every: int) -> None:
+async def test_cohorts_count_what_plain_loops_count(
+    shop: Cohorts, history: list[RawEvent], zone: str, every: int
+) -> None:
     """``every``: each so-manyth event is a hit of the goal; 0: there is no goal."""
     project = shop.store(history)
     hits = history[::every] if every else []
@@ -185,29 +154,39 @@ async def test_cohorts_count_what_plain_loops_count(shop: Shop, history: list[Ra
     assert await shop.retention(project, zone=zone, goal=goal) == expected
 
 
-async def test_a_week_begins_on_monday_in_the_reports_zone(shop: Shop) -> None:
+async def test_a_week_begins_on_monday_in_the_reports_zone(shop: Cohorts) -> None:
     project = shop.store([seen("x", WEEK_HOURS - 1), seen("x", WEEK_HOURS)])
     assert await shop.retention(project) == {("2025-10-06", 0): 1, ("2025-10-06", 1): 1}
     assert await shop.retention(project, zone="Europe/Vienna") == {("2025-10-13", 0): 1}
     assert await shop.retention(project, zone="America/New_York") == {("2025-10-06", 0): 1}
 
 
-async def test_who_began_earlier_does_not_begin_again(shop: Shop) -> None:
+async def test_who_began_earlier_does_not_begin_again(shop: Cohorts) -> None:
     project = shop.store([seen("x", -1), seen("x", 1), seen("y", 1)])
     assert await shop.retention(project) == {("2025-10-06", 0): 1}
 
 
-async def test_coming_back_twice_in_a_week_is_coming_back_once_and_a_missed_week_is_missed(shop: Shop) -> None:
+async def test_coming_back_twice_in_a_week_is_coming_back_once_and_a_missed_week_is_missed(shop: Cohorts) -> None:
     project = shop.store([seen("x", hour) for hour in (1, 2 * WEEK_HOURS, 2 * WEEK_HOURS + 5, 3 * WEEK_HOURS)])
     assert await shop.retention(project) == {("2025-10-06", 0): 1, ("2025-10-06", 2): 1}
 
 
-async def test_a_browser_and_its_user_are_one_person(shop: Shop) -> None:
+async def test_a_browser_and_its_user_are_one_person(shop: Cohorts) -> None:
     project = shop.store([seen("x", 1), seen("x", 2, user="ann"), seen("phone", WEEK_HOURS, user="ann")])
     assert await shop.retention(project) == {("2025-10-06", 0): 1, ("2025-10-06", 1): 1}
 
 
-async def test_a_hit_begins_a_cohort_unless_it_was_taken_back(shop: Shop) -> None:
+async def test_reading_email_is_no_coming_back(shop: Cohorts) -> None:
+    mailing = Mailing(contact_id="k", campaign_id="summer")
+    opened = [
+        msgspec.structs.replace(seen("x", hour), event_type="email_open", mailing=mailing)
+        for hour in (-1, WEEK_HOURS + 1)
+    ]
+    project = shop.store([*opened, seen("x", 1)])
+    assert await shop.retention(project) == {("2025-10-06", 0): 1}
+
+
+async def test_a_hit_begins_a_cohort_unless_it_was_taken_back(shop: Cohorts) -> None:
     before, hit, after = seen("x", 1), seen("x", WEEK_HOURS), seen("x", 2 * WEEK_HOURS)
     project = shop.store([before, hit, after])
     shop.book(project, (hit, 1))
@@ -218,7 +197,7 @@ async def test_a_hit_begins_a_cohort_unless_it_was_taken_back(shop: Shop) -> Non
     assert await shop.retention(project, goal=GOAL) == {}
 
 
-async def test_a_conversion_that_has_no_event_is_coming_back(shop: Shop) -> None:
+async def test_a_conversion_that_has_no_event_is_coming_back(shop: Cohorts) -> None:
     project = shop.store([seen("x", 1, user="ann")])
     later = seen("x", WEEK_HOURS, user="ann")
     bought = msgspec.structs.replace(
