@@ -42,8 +42,8 @@ check: $(INSTALLED)  ## Format, lint and types; writes nothing
 test: $(INSTALLED)  ## The whole suite against real Kafka and the real ClickHouse engine
 	$(PY) -m pytest -m 'not slow' --cov
 
-test-all: $(INSTALLED)  ## The same with soaks and long runs
-	$(PY) -m pytest --cov
+test-all: $(INSTALLED)  ## The same with soaks, all variants, and ten times the examples
+	HEADWATER_TEST_DEPTH=10 $(PY) -m pytest --cov
 
-bench: $(INSTALLED)  ## Events per CPU-second at the edge, drain rate of the events stage
+bench: $(INSTALLED)  ## Figures of this machine: edge, stages, attribution, latency, credits under load
 	PYTHONPATH=.:tests $(PY) tests/bench/run.py

@@ -33,6 +33,10 @@ PROCESSES: Final = (
     Process(name="kafka", command=("deploy.kafka",), phase=Phase.SERVERS, group="kafka", stop_wait_s=4),
     Process(name="clickhouse", command=("clickhouse", "serve"), phase=Phase.SERVERS, group="clickhouse", stop_wait_s=3),
     Process(name="booker", command=("processors", "booker"), phase=Phase.APPLICATION, group="booker", stop_wait_s=3),
+    # Behind the stages: what they announced last may still be told.
+    Process(
+        name="delivery", command=("processors", "delivery"), phase=Phase.APPLICATION, group="booker", stop_wait_s=3
+    ),
     Process(
         name="conversions",
         command=("processors", "conversions"),

@@ -16,9 +16,10 @@ import uvicorn
 
 import clickhouse.api.__main__
 import ingest.__main__
+import ingest.openapi
 from deploy.composition import Composition
 from ingest.__main__ import BACKLOG, KEEP_ALIVE_S, METRICS_HOST, PortTaken, listen
-from ingest.app import handles
+from ingest.routes import claims
 from schemas.settings import InvalidSettings, ServerSettings, load
 
 DRAIN_S: Final = 3
@@ -31,7 +32,8 @@ def main(environ: Mapping[str, str]) -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         settings = load(ServerSettings, environ)
-        application = Composition(ingest.__main__.build(environ), clickhouse.api.__main__.build(environ), handles)
+        api = clickhouse.api.__main__.build(environ, ingest.openapi.document())
+        application = Composition(ingest.__main__.build(environ), api, claims)
     except (InvalidSettings, OSError, ValueError) as error:
         print(f"web: {error}", file=sys.stderr)
         return 2

@@ -52,7 +52,10 @@ async def demo(directory: Path) -> bool:
     )
     for title, said, computed in zip(("goal", "source / medium"), reported, expected, strict=True):
         _print_table(title, said, computed)
-    print(f"In ClickHouse: SELECT * FROM v_source_stats WHERE project_id = '{visit.shop.project_id}'")
+    print(
+        "In ClickHouse: SELECT * FROM v_source_stats"
+        f" WHERE model = 'last_touch' AND project_id = '{visit.shop.project_id}'"
+    )
     return reported == expected
 
 
