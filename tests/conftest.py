@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Process, base_environment, free_port, free_ports, python, run_sql
+from databases import Databases
+from harness import Process, base_environment, free_port, free_ports, python
 
 from deploy.kafka import launcher
+
+pytest_plugins = ("stack",)
+"""The installation that tests of the pipeline and of the browser share."""
 
 
 @pytest.fixture(scope="session")
@@ -97,33 +101,36 @@ def topic_prefix() -> str:
     return f"t{secrets.token_hex(6)}-"
 
 
-@pytest.fixture
-def database(clickhouse_server: str) -> Iterator[str]:
-    """Name of a fresh database without tables, dropped after the test."""
-    name = f"test_{secrets.token_hex(6)}"
-    run_sql(clickhouse_server, f"CREATE DATABASE {name}")
-    yield name
-    run_sql(clickhouse_server, f"DROP DATABASE IF EXISTS {name} SYNC")
+@pytest.fixture(scope="session")
+def databases(clickhouse_server: str) -> Iterator[Databases]:
+    """Databases on that engine."""
+    made = Databases(clickhouse_server)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def clickhouse_url(clickhouse_server: str, database: str) -> str:
-    """What ``HEADWATER_CLICKHOUSE_URL`` is to a process of this test."""
-    return f"{clickhouse_server}?database={database}"
+def clickhouse_url(databases: Databases) -> Iterator[str]:
+    """What ``HEADWATER_CLICKHOUSE_URL`` is to a process of this test: a fresh database, dropped after it."""
+    with databases.bare() as settings:
+        yield settings.clickhouse_url
 
 
 @pytest.fixture
-def stack_env(kafka_bootstrap: str, clickhouse_url: str, topic_prefix: str, tmp_path: Path) -> dict[str, str]:
-    """The whole environment of a process of this test; topics and tables are still to be made."""
+def stack_env(
+    kafka_bootstrap: str, databases: Databases, topic_prefix: str, tmp_path: Path
+) -> Iterator[dict[str, str]]:
+    """The whole environment of a process of this test; topics are still to be made."""
     secret_file = tmp_path / "secret"
     secret_file.write_text(secrets.token_hex(32))
-    return base_environment() | {
-        "HEADWATER_KAFKA_BOOTSTRAP": kafka_bootstrap,
-        "HEADWATER_CLICKHOUSE_URL": clickhouse_url,
-        "HEADWATER_TOPIC_PREFIX": topic_prefix,
-        "HEADWATER_DATA_DIR": str(tmp_path),
-        "HEADWATER_SECRET_FILE": str(secret_file),
-    }
+    with databases.migrated() as settings:
+        yield base_environment() | {
+            "HEADWATER_KAFKA_BOOTSTRAP": kafka_bootstrap,
+            "HEADWATER_CLICKHOUSE_URL": settings.clickhouse_url,
+            "HEADWATER_TOPIC_PREFIX": topic_prefix,
+            "HEADWATER_DATA_DIR": str(tmp_path),
+            "HEADWATER_SECRET_FILE": str(secret_file),
+        }
 
 
 StartProcess = Callable[..., Process]

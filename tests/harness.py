@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 ROOT: Final = Path(__file__).parent.parent
 POLL_S: Final = 0.02
+POLL_MAX_S: Final = 0.25
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 30.0
 
@@ -136,15 +137,35 @@ def base_environment() -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
+def instance_environment(data_dir: Path) -> dict[str, str]:
+    """The environment of a ``make run`` on ports of its own."""
+    http, clickhouse, kafka = free_ports(3)
+    return base_environment() | {
+        "HEADWATER_DATA_DIR": str(data_dir),
+        "HEADWATER_HTTP_PORT": str(http),
+        "HEADWATER_CLICKHOUSE_PORT": str(clickhouse),
+        "HEADWATER_KAFKA_PORT": str(kafka),
+    }
+
+
 def eventually(
-    condition: Callable[[], bool], limit_s: float = READY_LIMIT_S, otherwise: str | Callable[[], str] = "it never held"
+    condition: Callable[[], bool],
+    limit_s: float = READY_LIMIT_S,
+    otherwise: str | Callable[[], str] = "it never held",
+    *,
+    poll_max_s: float = POLL_MAX_S,
 ) -> None:
-    """Wait until ``condition`` holds; fail, saying what, after ``limit_s``."""
+    """Wait until ``condition`` holds; fail, saying what, after ``limit_s``.
+
+    It asks less and less often, down to every ``poll_max_s``: what it waits for needs the processor, too.
+    """
     deadline = time.monotonic() + limit_s
+    pause = POLL_S
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"after {limit_s:.0f} s: {otherwise if isinstance(otherwise, str) else otherwise()}")
-        time.sleep(POLL_S)
+        time.sleep(pause)
+        pause = min(1.5 * pause, poll_max_s)
 
 
 def free_ports(count: int) -> list[int]:

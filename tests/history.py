@@ -6,22 +6,24 @@ choose every batch, order and pause themselves. ``oracle`` says in plain Python 
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
+from attribution import Ledger, ledger, merge
 from clickhouse_connect.driver.client import Client
 
 from clickhouse.arrow import record_batch
 from clickhouse.writer import Writer
+from processors.core.forgetting import Forgetting
 from processors.core.sessions import Limits
 from processors.stages.conversions import ConversionsStage
 from processors.stages.events import EventsStage
 from processors.stages.result import Processor, Result
 from processors.stages.totals import Totals
 from schemas.codec import encode, headers
-from schemas.control import ControlRecord, ControlView, Goal, GoalType, MatchType, Project
+from schemas.control import ControlRecord, ControlView, Forgotten, Goal, GoalType, MatchType, Project
 from schemas.events import RawEvent
 from schemas.ids import client_event_id, conversion_id, derived
 from schemas.outcomes import Stage, Trust
@@ -113,7 +115,7 @@ class Control:
         self.view = ControlView()
         self.put(Project(id=PROJECT, name="Shop", site_key="sk_shop"))
 
-    def put(self, body: Project | Goal, *, deleted: bool = False) -> None:
+    def put(self, body: Project | Goal | Forgotten, *, deleted: bool = False) -> None:
         current = self.view.entry(type(body), body.id)
         record = ControlRecord(
             record_id=str(self.view.offset),
@@ -128,13 +130,17 @@ class Control:
 class Facts:
     """The stages of one installation, driven batch by batch."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, forgetting: Forgetting | None = None) -> None:
         self._writer = Writer(client)
         self._stages: dict[Stage, Processor] = {
             Stage.EVENTS: EventsStage(
-                lambda project, offset: True, window_ms=7 * 86_400_000, limits=Limits(), bad_run_max=100
+                lambda project, offset: True,
+                window_ms=7 * 86_400_000,
+                limits=Limits(),
+                bad_run_max=100,
+                forgetting=forgetting,
             ),
-            Stage.CONVERSIONS: ConversionsStage(bad_run_max=100),
+            Stage.CONVERSIONS: ConversionsStage(bad_run_max=100, forgetting=forgetting),
         }
         self._states: dict[tuple[Stage, int], MemoryState] = {}
         self._totals: dict[tuple[Stage, int], Totals] = {}
@@ -163,6 +169,14 @@ class Facts:
         result = processor.process(partition, records, state, totals)
         assert not result.letters, result.letters
         self._writer.insert(processor.facts, [record_batch(processor.facts, result.columns)])
+        if result.erased:
+            erased: dict[str, list[Any]] = {
+                "stage": [stage.value] * len(result.erased),
+                "kafka_partition": [partition] * len(result.erased),
+                "kafka_offset": [offset for offset, _ in result.erased],
+                "kafka_index": [index for _, index in result.erased],
+            }
+            self._writer.insert("erased_positions", [record_batch("erased_positions", erased)])
         self._ends[key] = begin + len(records)
         self._totals[key] = result.totals
         checkpoint: dict[str, list[Any]] = {
@@ -184,8 +198,8 @@ class Truth(NamedTuple):
 
     goals: dict[tuple[str, str], tuple[int, Decimal]]
     """(goal, currency) -> conversions, revenue."""
-    credits: dict[str, tuple[str, str, Decimal]]
-    """conversion -> source, currency, amount."""
+    credits: Ledger
+    """See :mod:`attribution`."""
 
 
 def oracle(events: Iterable[RawEvent], goals: Iterable[Goal], *, lookback_days: int = 30) -> Truth:
@@ -195,43 +209,20 @@ def oracle(events: Iterable[RawEvent], goals: Iterable[Goal], *, lookback_days: 
     for event in unique.values():
         if event.conversion_id:
             orders.setdefault(event.conversion_id, []).append(event)
-    merged = {key: _merge(arrivals) for key, arrivals in orders.items()}
+    merged = {key: merge(arrivals) for key, arrivals in orders.items()}
 
     counted: dict[tuple[str, str], tuple[int, Decimal]] = {}
     for one in goals:
         hits: dict[str, tuple[str, Decimal]] = {}
         for event in unique.values():
             if _matches(one, event):
-                money = merged[event.conversion_id] if event.conversion_id else _merge([event])
-                hits[event.conversion_id or event.event_id] = (money["currency"], money["revenue"])
+                money = merged[event.conversion_id] if event.conversion_id else merge([event])
+                hits[event.conversion_id or event.event_id] = (money["currency"], money["revenue"] or Decimal(0))
         for currency, revenue in hits.values():
             n, total = counted.get((one.id, currency), (0, Decimal(0)))
             counted[one.id, currency] = (n + 1, total + revenue)
 
-    credits = {
-        key: (_last_touch(merged[key], unique.values(), lookback_days), merged[key]["currency"], merged[key]["revenue"])
-        for key, arrivals in orders.items()
-        if any(arrival.is_conversion for arrival in arrivals)
-    }
-    return Truth(counted, credits)
-
-
-def _merge(arrivals: Sequence[RawEvent]) -> Mapping[str, Any]:
-    """Each field from the most trusted, then first, arrival that has it. Arrivals are in order of arrival."""
-    ranked = sorted(arrivals, key=lambda arrival: arrival.trust)
-    paid = next((arrival for arrival in ranked if arrival.revenue is not None), None)
-
-    def first(name: str) -> str:
-        return next((getattr(arrival, name) for arrival in ranked if getattr(arrival, name)), "")
-
-    return {
-        "at": ranked[0].occurred_at,
-        "revenue": paid.revenue if paid else Decimal(0),
-        "currency": paid.currency if paid else "",
-        "user_id": first("user_id"),
-        "anonymous_id": first("anonymous_id"),
-        "session_id": first("session_id"),
-    }
+    return Truth(counted, ledger(unique.values(), lookback_days=lookback_days))
 
 
 def _matches(one: Goal, event: RawEvent) -> bool:
@@ -259,23 +250,3 @@ def _matches(one: Goal, event: RawEvent) -> bool:
             return one.match_value in subject
         case MatchType.REGEX:
             return re.search(one.match_value, subject) is not None
-
-
-def _last_touch(conversion: Mapping[str, Any], events: Iterable[RawEvent], lookback_days: int) -> str:
-    """Source of the last pageview with a UTM source, in a session that carries a key of the conversion."""
-    pages = list(events)
-    users = {event.session_id for event in pages if event.user_id and event.user_id == conversion["user_id"]}
-    browsers = {
-        event.session_id for event in pages if event.anonymous_id and event.anonymous_id == conversion["anonymous_id"]
-    }
-    reached = users | browsers | {conversion["session_id"]}
-    oldest = conversion["at"] - lookback_days * 86_400_000
-    touches = [
-        (event.occurred_at, event.url.partition("utm_source=")[2].partition("&")[0])
-        for event in pages
-        if event.event_type == "pageview"
-        and "utm_source=" in event.url
-        and event.session_id in reached
-        and oldest < event.occurred_at <= conversion["at"]
-    ]
-    return max(touches)[1] if touches else "(direct)"

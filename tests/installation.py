@@ -12,7 +12,6 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from clickhouse.client import connect
-from clickhouse.migrate import apply
 from control.log import ControlLog
 from control.topics import ensure_topics
 from processors.runtime.failpoint import FailPoint, unharmed
@@ -73,8 +72,6 @@ class Installation:
 
     async def prepare(self) -> "Installation":
         await ensure_topics(self.kafka)
-        with connect(self.clickhouse) as client:
-            apply(client)
         control = ControlLog(self.kafka, client_id="test")
         await control.start()
         try:

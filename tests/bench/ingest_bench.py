@@ -18,6 +18,7 @@ from typing import Any, Final
 import psutil
 from harness import Process, base_environment, free_ports
 
+from control.contacts import Contacts
 from control.log import ControlLog
 from control.projects import create_project
 from control.topics import ensure_topics
@@ -104,7 +105,13 @@ async def measure(process: psutil.Process, port: int, request: bytes, events: in
 
 def pure(batch: bytes) -> float:
     """CPU microseconds an event of parsing and encoding alone."""
-    sender = Sender(project_id="p", trust=Trust.SECRET, received_at=int(time.time() * 1000), new_id=lambda: "x" * 36)
+    sender = Sender(
+        project_id="p",
+        trust=Trust.SECRET,
+        received_at=int(time.time() * 1000),
+        new_id=lambda: "x" * 36,
+        contacts=Contacts(b""),
+    )
     limits = Limits.of(IngestSettings())
     began, events = time.process_time(), 0
     while time.process_time() - began < 0.5:

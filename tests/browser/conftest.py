@@ -10,13 +10,9 @@ import pytest
 from harness import Process, base_environment, eventually, free_port, python
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
+from stack import Project, Stack
 
-import tests.pipeline.conftest as pipeline
 from tests.browser.servers import STUB, Network, Site, Weather, serving
-from tests.pipeline.conftest import Project, Stack
-
-new_stack, stack, project = pipeline.new_stack, pipeline.stack, pipeline.project
-"""The installation of tests/pipeline, started once more for these tests."""
 
 AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 """A headless browser names itself as one, and would be marked as a bot."""

@@ -4,14 +4,14 @@ import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import example, page
 
 from tests.browser.conftest import Visit
 
-SEED = (Path(__file__).parent / "seed_s0.js").read_text()
+SEED = example(page("s0_conversions.md"), "Track a conversion from the browser", "javascript")
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 

@@ -38,13 +38,22 @@ ALLOWED: Final = (
 )
 # Libraries that only some parts of the tree may know.
 CONFINED: Final = {
-    "aiokafka": ("control", "ingest.producer", "processors.runtime", "processors.booker", "deploy"),
+    "aiokafka": (
+        "control",
+        "ingest.producer",
+        "processors.runtime",
+        "processors.booker",
+        "processors.delivery",
+        "deploy",
+    ),
     "clickhouse_connect": ("clickhouse",),
     "chdb": ("clickhouse.embedded",),
-    "cryptography": ("control.contacts",),
+    "cryptography": ("control.contacts", "control.seals"),
     "rocksdict": ("processors.runtime", "processors.stages.state"),
     "litestar": ("clickhouse.api",),
     "faust": ("processors.delivery",),
+    "aiohttp": ("processors.delivery",),
+    "standardwebhooks": ("processors.delivery",),
 }
 LIBRARIES_OF: Final = {"schemas": {"msgspec"}, "processors.core": {"msgspec"}}
 """Parts of the tree that may import these libraries and the standard library only."""

@@ -5,20 +5,18 @@ that even the figures must come out as printed.
 """
 
 import json
-import re
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import example, in_shell, page
 from running_api import Api, Stack, running_stack
 
 from control.projects import NewProject
 
-PAGE = (Path(__file__).parent / "seeds" / "s2_goals.md").read_text(encoding="utf-8")
+PAGE = page("s2_goals.md")
 GOAL_ID = "550e8400-e29b-41d4-a716-446655440000"
 HITS, PERSONS, REVENUE = 342, 298, Decimal("16758.00")
 
@@ -39,38 +37,22 @@ def project(stack: Stack) -> NewProject:
     return stack.project()
 
 
-def example(title: str, language: str) -> str:
-    """The block of this language under this heading of the page."""
-    section = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    assert section is not None, title
-    block = re.search(rf"```{language}\n(.*?)```", section.group(1), re.DOTALL)
-    assert block is not None, f"{title}: {language}"
-    return block.group(1)
-
-
 def run(title: str, api: Api, project: NewProject, goal_id: str = GOAL_ID) -> tuple[int, Any]:
     """Run the page's command in a shell; the status and the answer."""
     command = (
-        example(title, "bash")
+        example(PAGE, title, "bash")
         .replace("https://app.krafter.dev", api.url)
         .replace("sk_abc123def456", project.project.site_key)
         .replace("YOUR_API_TOKEN", project.secret_text)
         .replace(GOAL_ID, goal_id)
     )
-    done = subprocess.run(
-        ["bash", "-c", f"{command.rstrip()} --silent --show-error --write-out '\\n%{{http_code}}'"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), json.loads(body, parse_float=Decimal)
+    status, body = in_shell(command)
+    return status, json.loads(body, parse_float=Decimal)
 
 
 def printed(title: str, goal_id: str) -> Any:
     """The answer that the page prints, with our id."""
-    text = "\n".join(line for line in example(title, "json").splitlines() if not line.startswith("//"))
+    text = "\n".join(line for line in example(PAGE, title, "json").splitlines() if not line.startswith("//"))
     return json.loads(text.replace(GOAL_ID, goal_id), parse_float=Decimal)
 
 
@@ -112,9 +94,8 @@ def test_the_examples_work_in_the_order_of_the_page(stack: Stack, api: Api, proj
 
 def test_a_deleted_goal_answers_as_printed(api: Api, project: NewProject) -> None:
     goal_id = run("create a goal with revenue", api, project)[1]["data"]["id"]
-    path = f"/api/v1/analytics/sites/{project.project.site_key}/goals/{goal_id}"
-    deleted = api.as_(project.secret_text)("DELETE", path)
-    assert (deleted.status_code, deleted.json()) == (200, printed("delete a goal", goal_id))
+    status, deleted = run("delete a goal", api, project, goal_id)
+    assert (status, deleted) == (200, printed("delete a goal", goal_id))
     assert run("get goal stats", api, project, goal_id)[0] == 404
 
 

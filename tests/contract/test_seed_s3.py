@@ -2,17 +2,15 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import in_shell, page
+from stack import Project, Stack
 
-from tests.pipeline.conftest import Project, Stack
-
-PAGE = (Path(__file__).parent / "seeds" / "s3_conversions.txt").read_text(encoding="utf-8")
+PAGE = page("s3_conversions.txt")
 CAMPAIGN = "7a0c6f1e-3b52-4c8e-9d5f-2e1a4b6c8d90"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -42,15 +40,8 @@ def run(command: str, project: Project) -> tuple[int, Any]:
         .replace("tm_live_abc123", project.secret_key)
         .replace("campaign-uuid-11111", CAMPAIGN)
     )
-    done = subprocess.run(
-        ["bash", "-c", f"{command} --silent --show-error --write-out '\\n%{{http_code}}'"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), json.loads(body, parse_float=Decimal)
+    status, body = in_shell(command)
+    return status, json.loads(body, parse_float=Decimal)
 
 
 def printed(answer: Any, ids: dict[str, str], at: dict[str, str]) -> Any:

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from stack import Project
 
 from schemas.control import KeyKind, Scope
 from schemas.settings import KafkaSettings, load
 from schemas.topics import EVENTS_RAW
-from tests.pipeline.conftest import Project
 
 PATH = "/api/v1/conversions"
 ANN = {"email": "ann@example.com"}

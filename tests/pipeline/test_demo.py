@@ -5,11 +5,11 @@ import random
 from datetime import UTC, datetime
 
 import pytest
+from stack import Project, Stack
 
 from deploy.demo.clickstream import Click, clicks, events, last_click
 from deploy.demo.instance import make_goals, post, reports
 from deploy.demo.oracle import GOALS, goals, sources
-from tests.pipeline.conftest import Project, Stack
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
-from tests.pipeline.conftest import Project
+from stack import Project
 
 SITE = "https://shop.example"
 LANDING = "pageview:regex:^/(pricing|plans)$"

@@ -7,8 +7,7 @@ import subprocess
 
 import pytest
 from harness import ROOT, base_environment
-
-from tests.pipeline.conftest import Project
+from stack import Project
 
 PAGE = (ROOT / "docs" / "reports.md").read_text()
 EXAMPLES = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)

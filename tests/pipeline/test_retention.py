@@ -4,8 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-
-from tests.pipeline.conftest import Project
+from stack import Project
 
 
 def this_monday() -> date:

@@ -5,52 +5,23 @@ HTTP runs with curl, JavaScript with node, PHP and Ruby with their own programs;
 
 import json
 import re
-import shutil
-import subprocess
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
-from harness import ROOT
+from examples import example, page, program, run
+from stack import Project
 
-from tests.pipeline.conftest import Project
 from tests.pipeline.test_links import CHROME, analytics, click, link, link_goal
 
-PAGE = (ROOT / "tests" / "contract" / "seeds" / "s1_links.md").read_text(encoding="utf-8")
+PAGE = page("s1_links.md")
 BASE = "https://pvtlnk.com"
-RUN_LIMIT_S = 60
-
-
-def example(title: str, language: str) -> str:
-    """The block of this language under this heading of the page."""
-    section = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    assert section is not None, title
-    block = re.search(rf"```{language}\n(.*?)```", section.group(1), re.DOTALL)
-    assert block is not None, f"{title}: {language}"
-    return block.group(1)
-
-
-def program(*command: str) -> str:
-    """The path of a program that works here, else the test skips. ``command``: what shows that it works."""
-    found = shutil.which(command[0])
-    if found is None or (
-        len(command) > 1 and subprocess.run([found, *command[1:]], capture_output=True, timeout=RUN_LIMIT_S).returncode
-    ):
-        pytest.skip(f"{' '.join(command)} does not work on this machine")
-    return found
-
-
-def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_LIMIT_S)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def send(project: Project, title: str, token: str, *arguments: str, **replaced: str) -> tuple[int, Any]:
     """Send the page's request with curl; the status and the answer."""
-    text = example(title, "http")
+    text = example(PAGE, title, "http")
     for old, new in {"{POSTBACK_TOKEN}": token, "{token}": token, "abc123": token, **replaced}.items():
         text = text.replace(old, new)
     lines = [line for line in text.splitlines() if not line.startswith(("#", "//"))]
@@ -101,7 +72,7 @@ def test_method_2_auto_attribution(project: Project) -> None:
 def test_method_3_the_pixel(project: Project) -> None:
     made, token = link(project), link_goal(project, currency="USD")["postback_token"]
     click(made, CHROME)
-    source = re.search(r'src="([^"]+)"', example("Method 3: Pixel Integration", "html"))
+    source = re.search(r'src="([^"]+)"', example(PAGE, "Method 3: Pixel Integration", "html"))
     assert source is not None
     url = source.group(1).replace(BASE, project.stack.url).replace("{POSTBACK_TOKEN}", token)
     answer = httpx.get(url, headers={"User-Agent": CHROME})
@@ -123,7 +94,7 @@ def test_javascript(project: Project, tmp_path: Path) -> None:
     script = tmp_path / "example.js"
     given = "const orderTotal = 99.5, orderId = 'ORD-1';\n"
     token = link_goal(project)["postback_token"]
-    script.write_text(given + in_project(example("JavaScript Integration", "javascript"), project, token))
+    script.write_text(given + in_project(example(PAGE, "JavaScript Integration", "javascript"), project, token))
     run(node, str(script))
     project.eventually(lambda: reported(project), [("ORD-1", Decimal("99.5"), "USD")])
 
@@ -131,7 +102,9 @@ def test_javascript(project: Project, tmp_path: Path) -> None:
 def test_php(project: Project, tmp_path: Path) -> None:
     php = program("php", "-r", "exit(extension_loaded('curl') ? 0 : 1);")
     script = tmp_path / "example.php"
-    script.write_text(in_project(example("PHP Integration", "php"), project, link_goal(project)["postback_token"]))
+    script.write_text(
+        in_project(example(PAGE, "PHP Integration", "php"), project, link_goal(project)["postback_token"])
+    )
     run(php, str(script))
     project.eventually(lambda: reported(project), [("ORD-12345", Decimal("99.99"), "USD")])
 
@@ -142,7 +115,7 @@ def test_ruby(project: Project, tmp_path: Path) -> None:
     script = tmp_path / "example.rb"
     given = "require 'httparty'\nrequire 'json'\nclass ApplicationJob; end\n"
     call = f"ConversionTrackerJob.new.perform('{token}', {{ value: 99.99, currency: 'USD', order_id: 'ORD-9' }})\n"
-    script.write_text(given + in_project(example("Ruby on Rails Integration", "ruby"), project, token) + call)
+    script.write_text(given + in_project(example(PAGE, "Ruby on Rails Integration", "ruby"), project, token) + call)
     run(ruby, str(script))
     project.eventually(lambda: reported(project), [("ORD-9", Decimal("99.99"), "USD")])
 

@@ -1,9 +1,14 @@
-"""A whole installation for tests that go from HTTP to report: all its processes, on the session's servers."""
+"""A whole installation for tests that go from HTTP to report: all its processes, on the session's servers.
+
+A plugin: every test has ``stack``, which all share, and ``project``, a tenant of its own there.
+"""
 
 import json
 import secrets
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -19,14 +24,15 @@ PARTS: Final = {
     "events": ("processors", "events"),
     "conversions": ("processors", "conversions"),
     "booker": ("processors", "booker"),
+    "delivery": ("processors", "delivery"),
 }
 SETTLED_S: Final = 60.0
 
 
 class Stack:
-    """Ingest and API on one port, both stages and the booker, with a topic prefix and a database of their own."""
+    """Ingest and API on one port, and all processors, with a topic prefix and a database of their own."""
 
-    def __init__(self, kafka: str, clickhouse: str, directory: Path) -> None:
+    def __init__(self, kafka: str, clickhouse: str, directory: Path, **variables: str) -> None:
         self.database = f"stack_{secrets.token_hex(6)}"
         self.clickhouse_url = f"{clickhouse}?database={self.database}"
         run_sql(clickhouse, f"CREATE DATABASE {self.database}")
@@ -42,6 +48,7 @@ class Stack:
             "HEADWATER_SECRET_FILE": str(secret_file),
             "HEADWATER_HTTP_PORT": str(port),
             "HEADWATER_INSTANCE": "test",
+            **variables,
         }
         for command in (("clickhouse", "migrate"), ("control", "topics"), ("deploy.demo_project",)):
             subprocess.run(python("-m", *command), env=self.environment, check=True, timeout=120)
@@ -65,6 +72,9 @@ class Stack:
             part.wait_ready()
 
     def end(self) -> None:
+        for part in self.parts.values():
+            if part.running:
+                part.signal(signal.SIGTERM)  # all at once: each takes its time
         for part in self.parts.values():
             part.end()
 
@@ -91,8 +101,11 @@ class Stack:
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
         """Rows of a query; decimals are exact."""
-        text = run_sql(f"{self.clickhouse_url}&output_format_json_quote_decimals=1", f"{statement} FORMAT JSONEachRow")
-        return [json.loads(line) for line in text.splitlines()]
+        text = run_sql(
+            f"{self.clickhouse_url}&output_format_json_quote_decimals=1&output_format_json_validate_utf8=1",
+            f"{statement} FORMAT JSONEachRow",
+        )
+        return [json.loads(line) for line in text.split("\n") if line]
 
     def ledger(self) -> dict[str, dict[str, int]]:
         rows = self.sql("SELECT * FROM v_ledger")
@@ -173,28 +186,38 @@ class Project:
         eventually(lambda: found() == expected, SETTLED_S, lambda: f"{found()} instead of {expected}")
 
 
-@pytest.fixture(scope="session")
-def new_stack(
-    kafka_bootstrap: str, clickhouse_server: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[], Stack]]:
-    """Starts installations, and ends them with the session."""
+@contextmanager
+def starting(kafka: str, clickhouse: str, directories: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
+    """Starts installations, with these variables, and ends them at last: each takes memory and time while it runs."""
     started: list[Stack] = []
 
-    def start() -> Stack:
-        stack = Stack(kafka_bootstrap, clickhouse_server, tmp_path_factory.mktemp("stack"))
+    def start(**variables: str) -> Stack:
+        stack = Stack(kafka, clickhouse, directories.mktemp("stack"), **variables)
         started.append(stack)
         stack.start()
         return stack
 
-    yield start
-    for stack in started:
-        stack.end()
+    try:
+        yield start
+    finally:
+        for stack in started:
+            stack.end()
+
+
+@pytest.fixture(scope="module")
+def new_stack(
+    kafka_bootstrap: str, clickhouse_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Stack]]:
+    """Starts installations of a module's own."""
+    with starting(kafka_bootstrap, clickhouse_server, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
-def stack(new_stack: Callable[[], Stack]) -> Stack:
+def stack(kafka_bootstrap: str, clickhouse_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The installation that tests share, each with a project of its own."""
-    return new_stack()
+    with starting(kafka_bootstrap, clickhouse_server, tmp_path_factory) as start:
+        yield start()
 
 
 @pytest.fixture
