@@ -46,7 +46,7 @@ class Found(Struct, frozen=True):
     link_id: int
     """0: no click is known."""
     click_id: str
-    """Empty: no click is known, or so far only what finds it. The views on an event's row see it one after the other."""
+    """Empty: no click is known, or so far only what finds it: views see a new event one after the other."""
 
     def settled(self) -> Click | None:
         """None: it has a click that is not stored, or not yet whole."""

@@ -218,9 +218,7 @@ async def test_of_what_is_announced_together_each_has_its_own_click_or_waits_for
     }
 
 
-async def test_a_click_of_which_only_the_key_is_there_yet_is_waited_for(
-    reader: Reader, connection: Connection
-) -> None:
+async def test_a_click_of_which_only_the_key_is_there_yet_is_waited_for(reader: Reader, connection: Connection) -> None:
     store(connection, click_id="101")
     connection.append(
         "click_keys",
