@@ -1,7 +1,8 @@
 """The chDB engine of this process: its directory, and a connection for every request.
 
-A connection costs 0.1 ms, far less than any query, and takes its settings, current database and temporary tables with
-it when it is closed. So each request has its own, except in a session, where what the request itself set is put back.
+A connection takes its settings, current database and temporary tables with it when it is closed. So each request that
+may change these has its own, except in a session, where what the request itself set is put back. Requests that only
+read and insert share connections, by database and settings (``pool``).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import chdb
 from chdb.state.sqlitelike import Connection
 
 from clickhouse.embedded.errors import ServerError, engine_error
+from clickhouse.embedded.pool import Key, Pool
 from clickhouse.embedded.request import Request
 from clickhouse.embedded.sessions import Sessions
 from clickhouse.embedded.settings import EmbeddedSettings
@@ -45,6 +47,7 @@ class Engine:
         self.version = ""
         self.timezone = ""
         self._sessions = Sessions(self.connect)
+        self._pool = Pool(self._connect_as)
 
     def open(self) -> None:
         """Start the engine: loads the tables; raises ServerError if it cannot."""
@@ -55,6 +58,7 @@ class Engine:
 
     def close(self) -> None:
         self._sessions.close()
+        self._pool.close()
         if self._keeper is not None:
             self._keeper.close()
             self._keeper = None
@@ -72,13 +76,34 @@ class Engine:
         finally:
             connection.close()
 
+    def _connect_as(self, key: Key) -> Connection:
+        """A connection with a database and settings of its own."""
+        database, settings = key
+        connection = self.connect()
+        try:
+            _apply(connection, database, dict(settings))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     @contextmanager
-    def prepared(self, request: Request) -> Iterator[Connection]:
-        """A connection with the request's database and settings, which are gone when it ends."""
+    def prepared(self, request: Request, *, leaves_nothing: bool) -> Iterator[Connection]:
+        """A connection with the request's database and settings, which are gone when it ends.
+
+        ``leaves_nothing``: its statement cannot change them, nor make temporary tables.
+        """
         if request.session is None:
-            with self.connection() as connection:
-                _apply(connection, request.database, _settings(request))
+            key = (request.database, tuple(sorted(_settings(request).items())))
+            if leaves_nothing:
+                with self._pool.held(key) as connection:
+                    yield connection
+                return
+            connection = self._connect_as(key)
+            try:
                 yield connection
+            finally:
+                connection.close()
             return
         with self._sessions.held(request.session) as connection:
             database, settings = _current(connection, request.settings)

@@ -62,7 +62,7 @@ def execute(
     default = request.default_format or formats.DEFAULT
     summary = Summary()
     with ExitStack() as stack:
-        connection = stack.enter_context(engine.prepared(request))
+        connection = stack.enter_context(engine.prepared(request, leaves_nothing=statement.leaves_nothing))
         stack.enter_context(external_tables(connection, tables))
         if statement.kind is Kind.INSERT:
             text = stack.enter_context(_from_infile(statement, stream, settings.spool_dir))

@@ -41,6 +41,11 @@ class Statement(msgspec.Struct, frozen=True):
     around_input: tuple[str, str, str] | None = None
     """Of INSERT_INPUT: the text before ``input('structure')``, the structure's literal, the text after."""
 
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether the session is after it as it was before."""
+        return self.kind is not Kind.COMMAND or _INSERTS.match(self.text) is not None
+
 
 _TOKEN = re.compile(
     r"""(?P<space>(?:\s+|--[^\n]*|\#[\ !][^\n]*|/\*.*?\*/)+)
@@ -51,6 +56,7 @@ _TOKEN = re.compile(
       | (?P<mark>.)""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
+_INSERTS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*INSERT\b", re.IGNORECASE | re.DOTALL)
 _READS = frozenset({"SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK"})
 # A word FORMAT after one of these (or after an operator) names a column or a table.
 _NOT_BEFORE_FORMAT = frozenset(

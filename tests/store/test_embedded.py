@@ -121,6 +121,17 @@ def test_parameters_too_long_for_a_url_come_as_a_form(client: Client) -> None:
     assert client.query(query, parameters={"ids": ids}).result_rows == [(20_000, "id-00019999")]
 
 
+def test_what_a_command_sets_or_makes_for_its_session_is_there_for_no_later_query(http: httpx.Client) -> None:
+    # Queries of the same database and settings share connections.
+    asked = "SELECT getSetting('max_threads'), currentDatabase(), count() FROM system.tables WHERE name = 'passing'"
+    before = http.post("/", content=asked).text
+    for command in ("SET max_threads = 3", "USE system", "CREATE TEMPORARY TABLE passing (x UInt8)", "SELECT nothing"):
+        http.post("/", content=command)
+        assert http.post("/", content=asked).text == before, command
+    http.get("/", params={"query": "SELECT 1"})
+    assert http.post("/", content="CREATE TEMPORARY TABLE passing (x UInt8)").status_code == 200
+
+
 def test_external_data_is_a_table_of_its_query_only(client: Client) -> None:
     data = ExternalData(file_name="wanted.csv", data=b"2,b\n3,c\n", fmt="CSV", structure="id UInt8, name String")
     query = "SELECT sum(id), max(name) FROM wanted"
