@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.insert import InsertContext
 
 from clickhouse.client import connect
 from clickhouse.read import query_text
@@ -19,6 +20,8 @@ class Connection:
     def __init__(self, settings: ClickHouseSettings) -> None:
         self._settings = settings
         self._client: Client | None = None
+        self._contexts: dict[tuple[str, ...], InsertContext] = {}
+        """Of appends, by table and columns: their types are asked for once."""
 
     def insert(self, table: str, batches: Sequence[pa.RecordBatch]) -> int:
         """Insert the rows as one block; how many there were."""
@@ -52,13 +55,16 @@ class Connection:
         if not rows:
             return
         columns = list(rows[0])
+        key = (table, *columns)
         client = self._connected()
+        # One that fails keeps its rows and the types of its time: it is not used again.
+        context = self._contexts.pop(key, None)
         try:
-            client.insert(
-                table, [[row[column] for column in columns] for row in rows], column_names=columns, settings=SETTINGS
-            )
+            context = context or client.create_insert_context(table, columns, settings=SETTINGS)
+            client.insert(data=[[row[column] for column in columns] for row in rows], context=context)
         except (ClickHouseError, OSError) as error:
             raise classify(error) from error
+        self._contexts[key] = context
 
     def close(self) -> None:
         if self._client is not None:
