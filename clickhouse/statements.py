@@ -25,11 +25,17 @@ CANDIDATES: Final = bookings_file("candidates")
 ATTRIBUTION: Final = bookings_file("attribution").replace("/* candidates */", CANDIDATES)
 
 
+LIVE: Final = (
+    "SELECT run_id FROM run_live WHERE scope_id = {live_id:UUID} UNION ALL SELECT arrayJoin({live_since:Array(UUID)})"
+)
+"""Runs whose entries count."""
+
 PARTS: Final = {
     "/* attribution */": ATTRIBUTION,
     "/* candidates */": CANDIDATES,
     "/* capped before */": CAPPED_BEFORE,
     "/* capped */": CAPPED,
+    "/* live */": LIVE,
 }
 
 

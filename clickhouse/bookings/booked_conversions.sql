@@ -6,7 +6,7 @@ WITH looked_at AS (SELECT project_id, conversion_id, cause FROM run_conversions 
 SELECT DISTINCT {run_id:UUID}, b.project_id, b.cell, b.conversion_id, l.cause
 FROM credits AS b
 INNER JOIN looked_at AS l ON l.project_id = b.project_id AND l.conversion_id = b.conversion_id
-WHERE b.run_id IN (SELECT run_id FROM run_live WHERE scope_id = {run_id:UUID})
+WHERE b.run_id IN (/* live */)
   AND ({everything:Bool} OR (b.project_id, b.cell, b.conversion_id) IN
   (
       SELECT project_id,

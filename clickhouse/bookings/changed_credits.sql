@@ -27,7 +27,7 @@ FROM
     FROM credits AS b
     INNER JOIN (SELECT * FROM run_booked WHERE run_id = {run_id:UUID}) AS l
         ON l.project_id = b.project_id AND l.cell = b.cell AND l.conversion_id = b.conversion_id
-    WHERE b.run_id IN (SELECT run_id FROM run_live WHERE scope_id = {run_id:UUID})
+    WHERE b.run_id IN (/* live */)
       AND ({everything:Bool} OR (b.project_id, b.cell, b.conversion_id) IN
           (SELECT project_id, cell, conversion_id FROM run_booked WHERE run_id = {run_id:UUID}))
 )

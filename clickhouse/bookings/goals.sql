@@ -104,7 +104,7 @@ FROM
            -toInt64(goal_bookings.conversions), -toDecimal128(goal_bookings.revenue, 4),
            -toDecimal128(goal_bookings.refunded, 4)
     FROM goal_bookings
-    WHERE run_id IN (SELECT run_id FROM run_live WHERE scope_id = {run_id:UUID})
+    WHERE run_id IN (/* live */)
       AND (project_id, goal_id, definition) IN (SELECT project_id, goal_id, definition FROM goals_of_run)
       AND ({everything:Bool} OR (
           cell IN

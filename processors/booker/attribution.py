@@ -41,7 +41,6 @@ class Touched(NamedTuple):
 def find_touched(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta | None) -> Touched:
     """Fill run_conversions: those that new facts concern, or all. And what was refunded of them."""
     scope_id = str(parameters["scope_id"])
-    ledger.run("live_runs", parameters)
     ledger.run("capped_keys", parameters, delta=delta or NO_DELTA)
     if delta is not None:
         ledger.run("touched", parameters, delta=delta)

@@ -143,6 +143,7 @@ class Books:
             "max_edges": self._settings.key_max_edges,
         }
         self.ledger.expect(delta)
+        parameters |= self.ledger.live(head)
         touched = find_touched(self.ledger, parameters, delta)
         if goals.complete:
             self.ledger.run("goals", parameters | {"complete": True}, delta=delta)

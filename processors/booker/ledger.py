@@ -4,9 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import uuid_utils
+
 from clickhouse.connection import Connection
 from clickhouse.statements import RULES, STATEMENTS, uncapped
-from processors.booker.scope import NOTHING_BOOKED, Delta, Head, stream
+from processors.booker.scope import NO_RUN, NOTHING_BOOKED, Delta, Head, stream
 from schemas.outcomes import Stage
 
 EVENTS_DELTA: Final = "event_log FINAL WHERE NOT routed AND event_type != 'refund' AND ({delta})"
@@ -33,12 +35,47 @@ class Presence(NamedTuple):
     capped: bool
 
 
+LIVE_RUNS: Final = 50
+LIVE_S: Final = 600
+"""So many runs, or so long, the runs that count are known without asking; their scratch table forgets them in a day."""
+
+
+class Live:
+    """Which runs count: those found in ``live_runs`` at some head, and those committed on it since."""
+
+    def __init__(self) -> None:
+        self._head = ""
+        self._id = NO_RUN
+        self._since: list[str] = []
+        self._found_at = 0.0
+
+    def known(self, head: Head) -> bool:
+        """Whether they are known with this run as the newest."""
+        fresh = len(self._since) < LIVE_RUNS and time.monotonic() - self._found_at < LIVE_S
+        return head.run_id == self._head and fresh
+
+    def find(self, head: Head, live_id: str) -> None:
+        """They are in ``run_live``, under this id."""
+        self._head, self._id, self._since, self._found_at = head.run_id, live_id, [], time.monotonic()
+
+    def committed(self, parent: Head, run_id: str) -> None:
+        """One more, on this one; what was found on another says nothing about it."""
+        if parent.run_id == self._head:
+            self._head = run_id
+            self._since.append(run_id)
+
+    def parameters(self) -> dict[str, object]:
+        """Those of the statements with ``/* live */``."""
+        return {"live_id": self._id, "live_since": list(self._since)}
+
+
 class Ledger:
     """The books, for one thread at a time. Raises :class:`schemas.errors.Unavailable` or :class:`Invariant`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._settings: Mapping[str, str] = LARGE_RUN
+        self._live = Live()
 
     def expect(self, delta: Delta | None) -> None:
         """What the statements to come look at: this, or everything."""
@@ -67,6 +104,14 @@ class Ledger:
         """How many live runs a level has, and the first and last of their numbers."""
         ((count, first, last),) = self._connection.query("book_live_runs", level=level)
         return count, first, last
+
+    def live(self, head: Head) -> dict[str, object]:
+        """Parameters that say which runs count with this head."""
+        if not self._live.known(head):
+            live_id = str(uuid_utils.uuid7())
+            self.run("live_runs", {"live_id": live_id})
+            self._live.find(head, live_id)
+        return self._live.parameters()
 
     def touched(self, scope_id: str) -> int:
         """How many conversions a run looks at."""
@@ -137,4 +182,6 @@ class Ledger:
                 }
             ],
         )
+        if kind != "fold":  # a fold takes runs out
+            self._live.committed(head, run_id)
         return Head(number=head.number + 1, run_id=run_id, offsets=offsets, control_offset=control_offset, rules=rules)
