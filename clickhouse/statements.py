@@ -36,6 +36,8 @@ PARTS: Final = {
     "/* capped before */": CAPPED_BEFORE,
     "/* capped */": CAPPED,
     "/* live */": LIVE,
+    "/* new facts */": bookings_file("new_facts"),
+    "/* new refunds */": bookings_file("new_refunds"),
 }
 
 
@@ -61,6 +63,9 @@ STATEMENTS: Final = {
         *REACHING,
         "live_runs",
         "capped_keys",
+        "new_facts",
+        "new_refunds",
+        "edges",
         "touched",
         "hop",
         "touched_conversions",

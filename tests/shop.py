@@ -36,6 +36,7 @@ class Shop:
         *,
         fold_runs: int = 500,
         key_max_edges: int = 2_000,
+        small_run_positions: int = 1_000,
         confirm: Callable[[], bool] = lambda: True,
         failpoint: FailPoint = unharmed,
     ) -> Books:
@@ -43,7 +44,7 @@ class Shop:
         return Books(
             self.connection,
             self.control.view,
-            BookerSettings(fold_runs=fold_runs, key_max_edges=key_max_edges),
+            BookerSettings(fold_runs=fold_runs, key_max_edges=key_max_edges, small_run_positions=small_run_positions),
             confirm=confirm,
             failpoint=failpoint,
         )

@@ -1,33 +1,6 @@
--- Question  : which conversions does a new refund concern?
+-- Question  : which conversions does a new refund concern, in a run over many facts?
 -- Parameters: scope_id UUID. Deltas of both stages.
--- Books     : run_closure (scratch), as kind refunded. A refund by order may pass from one conversion to another when one of
---             them has a new arrival
+-- Books     : run_closure (scratch), as kind refunded
 INSERT INTO run_closure (run_id, kind, project_id, key)
-WITH
-    new_refunds AS
-    (
-        SELECT e.project_id AS project_id, e.refund_of AS conversion_id, e.order_id AS order_id
-        FROM events AS e
-        WHERE (e.project_id, e.hour, e.event_id) IN
-              (SELECT project_id, hour, event_id FROM event_log WHERE event_type = 'refund' AND (/* events_delta */))
-    ),
-    refunded_orders AS
-    (
-        SELECT project_id, 'order' AS kind, order_id AS key FROM new_refunds WHERE order_id != ''
-        UNION DISTINCT
-        SELECT r.project_id, 'order', r.key
-        FROM refunds AS r
-        WHERE (r.project_id, r.kind, r.key) IN
-        (
-            SELECT project_id, arrayJoin(['order', 'conversion']), order_id
-            FROM conversion_arrivals
-            WHERE order_id != '' AND (/* arrivals_delta */)
-        )
-    )
-SELECT {scope_id:UUID}, 'refunded', project_id, toString(conversion_id)
-FROM new_refunds
-WHERE conversion_id != toUUID('00000000-0000-0000-0000-000000000000')
-UNION ALL
-SELECT {scope_id:UUID}, 'refunded', project_id, carrier
-FROM person_keys
-WHERE carrier_kind = 'conversion' AND (project_id, kind, key) IN (SELECT project_id, kind, key FROM refunded_orders)
+SELECT {scope_id:UUID}, 'refunded', project_id, key
+FROM (/* new refunds */)

@@ -4,15 +4,17 @@ Nothing is computed here: a step that would find nothing is left out, since Clic
 than to look up a few rows.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from processors.booker.ledger import Ledger, Presence
 from processors.booker.scope import Delta
+from processors.booker.walk import FEW_EDGES, Hop, Key, walk
 
 NO_DELTA: Final = Delta(since={}, until={})
 CARRIERS: Final = ["session", "conversion"]
-HOPS: Final = (
+HOPS: Final[tuple[Hop, ...]] = (
     (CARRIERS, ["user", "contact", "anonymous", "click", "fingerprint"]),  # what the touched sessions and reports carry
     (["contact", "anonymous"], CARRIERS),
     (CARRIERS, ["user"]),  # the users behind it
@@ -23,7 +25,7 @@ HOPS: Final = (
 )
 """From what is new to the conversions that may depend on it: reach.sql and what it reads, backwards."""
 
-LANDINGS: Final = ((["session"], ["click"]), (["click"], ["session"]))
+LANDINGS: Final[tuple[Hop, ...]] = ((["session"], ["click"]), (["click"], ["session"]))
 """Before them, where there are clicks on links: to the sessions that a click led into, since they may have been stored
 before it. reach_clicks.sql, backwards."""
 
@@ -40,22 +42,73 @@ class Touched(NamedTuple):
 
 def find_touched(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta | None) -> Touched:
     """Fill run_conversions: those that new facts concern, or all. And what was refunded of them."""
-    scope_id = str(parameters["scope_id"])
+    touched = None
+    if delta is not None and delta.positions() <= parameters["small_run_positions"]:
+        touched = _walk_here(ledger, parameters, delta)
+    if touched is None:
+        touched = _walk_there(ledger, parameters, delta)
+    if touched.presence.refunds and touched.conversions:
+        ledger.run("applied_refunds", parameters)
+    return touched
+
+
+def _hops(presence: Presence) -> tuple[Hop, ...]:
+    return (*LANDINGS, *HOPS) if presence.clicks else HOPS
+
+
+def _walk_here(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta) -> Touched | None:
+    """None if it is too much (:mod:`processors.booker.walk`)."""
+    presence = ledger.presence()
+
+    def edges_of(keys: Sequence[Key]) -> Mapping[Key, set[Key]] | None:
+        asked = {"keys": [tuple(key) for key in keys], "at_most": FEW_EDGES}
+        rows = ledger.rows("edges", asked, capped=presence.capped)
+        edges: dict[Key, set[Key]] = defaultdict(set)
+        for project_id, kind, key, carrier_kind, carrier in rows:
+            edges[Key(project_id, kind, key)].add(Key(project_id, carrier_kind, carrier))
+        return None if len(rows) == FEW_EDGES else edges
+
+    news = [
+        (Key(project_id, kind, key), starts)
+        for kind, project_id, key, starts in ledger.rows("new_facts", parameters, delta=delta)
+    ]
+    start = {key for key, starts in news if starts}
+    reached = walk(start, (key for key, starts in news if not starts), _hops(presence), edges_of)
+    if reached is None or reached.edges > parameters["max_edges"]:  # a key may have to be capped first
+        return None
+    refunded = {
+        Key(project_id, "conversion", key)
+        for project_id, key in (ledger.rows("new_refunds", parameters, delta=delta) if presence.refunds else ())
+    }
+    conversions = {key for key in reached.keys if key.kind == "conversion"} | refunded
+    ledger.insert(
+        "run_conversions",
+        [
+            {
+                "run_id": parameters["scope_id"],
+                "project_id": one.project_id,
+                "conversion_id": one.key,
+                "cause": "arrival" if one in start else "refund" if one in refunded else "touch",
+            }
+            for one in conversions
+        ],
+    )
+    return Touched(len(conversions), presence)
+
+
+def _walk_there(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta | None) -> Touched:
+    """The same in ClickHouse, hop by hop; or everything."""
     ledger.run("capped_keys", parameters, delta=delta or NO_DELTA)
+    presence = ledger.presence()
     if delta is not None:
         ledger.run("touched", parameters, delta=delta)
-    presence = ledger.presence(scope_id)
-    if delta is not None and presence.refunds:
-        ledger.run("refunded_conversions", parameters, delta=delta)
-    if presence.anybody:
-        for from_kinds, to_kinds in (*LANDINGS, *HOPS) if presence.clicks else HOPS:
+        if presence.refunds:
+            ledger.run("refunded_conversions", parameters, delta=delta)
+        for from_kinds, to_kinds in _hops(presence):
             kinds = {"from_kinds": from_kinds, "to_kinds": to_kinds}
             ledger.run("hop", {**parameters, **kinds}, capped=presence.capped)
     ledger.run("touched_conversions", parameters, delta=delta or NO_DELTA)
-    touched = ledger.touched(scope_id)
-    if presence.refunds and touched:
-        ledger.run("applied_refunds", parameters)
-    return Touched(touched, presence)
+    return Touched(ledger.touched(str(parameters["scope_id"])), presence)
 
 
 def book_credits(ledger: Ledger, parameters: Mapping[str, Any], touched: Touched) -> None:

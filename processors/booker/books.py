@@ -141,6 +141,7 @@ class Books:
             "lookback_days": self._settings.lookback_days,
             "email_days": WINDOW_DAYS,
             "max_edges": self._settings.key_max_edges,
+            "small_run_positions": self._settings.small_run_positions,
         }
         self.ledger.expect(delta)
         parameters |= self.ledger.live(head)

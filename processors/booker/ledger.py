@@ -27,9 +27,8 @@ LARGE_RUN: Final = {"parallel_view_processing": "1"}  # entries and their sums a
 
 
 class Presence(NamedTuple):
-    """Whether the new facts of a run touch anybody, and whether there are refunds, clicks, capped keys at all."""
+    """Whether there are refunds, clicks on links, capped keys at all."""
 
-    anybody: bool
     refunds: bool
     clicks: bool
     capped: bool
@@ -118,9 +117,9 @@ class Ledger:
         ((touched,),) = self._connection.query("book_touched", scope_id=scope_id)
         return int(touched)
 
-    def presence(self, scope_id: str) -> Presence:
+    def presence(self) -> Presence:
         """What a run need not look for."""
-        (row,) = self._connection.query("book_presence", scope_id=scope_id)
+        (row,) = self._connection.query("book_presence")
         return Presence(*map(bool, row))
 
     def identities(self, scope_id: str) -> tuple[bool, bool, int]:
@@ -134,17 +133,13 @@ class Ledger:
 
     def run(self, name: str, parameters: Mapping[str, Any], *, delta: Delta | None = None, capped: bool = True) -> None:
         """Run a booking. Without ``delta`` it looks at all events. ``capped``: whether there are capped keys."""
-        text = STATEMENTS[name] if capped else uncapped(STATEMENTS[name])
-        if delta is None:
-            text = text.replace("/* event_hits */", EVENTS_ALL)
-        else:
-            events, arrivals = delta.condition(Stage.EVENTS), delta.condition(Stage.CONVERSIONS)
-            text = (
-                text.replace("/* event_hits */", EVENTS_DELTA.format(delta=events))
-                .replace("/* events_delta */", events)
-                .replace("/* arrivals_delta */", arrivals)
-            )
-        self._connection.execute(text, parameters, settings=self._settings)
+        self._connection.execute(_statement(name, delta, capped=capped), parameters, settings=self._settings)
+
+    def rows(
+        self, name: str, parameters: Mapping[str, Any], *, delta: Delta | None = None, capped: bool = True
+    ) -> Sequence[Sequence[Any]]:
+        """What a part of bookings finds, for a run over little."""
+        return self._connection.select(_statement(name, delta, capped=capped), parameters)
 
     def commit(
         self,
@@ -185,3 +180,17 @@ class Ledger:
         if kind != "fold":  # a fold takes runs out
             self._live.committed(head, run_id)
         return Head(number=head.number + 1, run_id=run_id, offsets=offsets, control_offset=control_offset, rules=rules)
+
+
+def _statement(name: str, delta: Delta | None, *, capped: bool) -> str:
+    text = STATEMENTS[name] if capped else uncapped(STATEMENTS[name])
+    if delta is None:
+        text = text.replace("/* event_hits */", EVENTS_ALL)
+    else:
+        events, arrivals = delta.condition(Stage.EVENTS), delta.condition(Stage.CONVERSIONS)
+        text = (
+            text.replace("/* event_hits */", EVENTS_DELTA.format(delta=events))
+            .replace("/* events_delta */", events)
+            .replace("/* arrivals_delta */", arrivals)
+        )
+    return text

@@ -277,6 +277,17 @@ def test_folding_changes_no_number_and_leaves_few_live_runs(shop: Shop) -> None:
     assert shop.client.query("SELECT hits, credits FROM runs ORDER BY number DESC LIMIT 1").result_rows == [(0, 0)]
 
 
+def test_a_booker_counts_what_another_committed_meanwhile(shop: Shop) -> None:
+    first, second = shop.books(), shop.books()
+    events = [raw_event("purchase", type="conversion", at=90, revenue="9", order="o", user="u")]
+    shop.facts.store(events)
+    for number, books in enumerate([first, first, second, first, second, second, first]):
+        events.append(raw_event(at=number, source=f"s{number}", user="u", session=f"s{number}"))
+        shop.facts.store(events[-1:])
+        assert books.book() is not None
+        assert shop.credits() == oracle(events, []).credits
+
+
 def test_a_sweep_takes_back_what_no_fact_supports(shop: Shop) -> None:
     shop.control.put(CHECKOUT)
     shop.facts.store([raw_event(at=0, path="/cart"), raw_event(at=1, path="/pay")])
