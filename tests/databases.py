@@ -15,6 +15,10 @@ SCHEMA: Final = """
     SELECT groupBitXor(cityHash64(name, replaceAll(create_table_query, database, '')))
     FROM system.tables WHERE database = '{name}'
 """
+FILLED: Final = """
+    SELECT name FROM system.tables
+    WHERE database = '{name}' AND engine LIKE '%MergeTree' AND total_rows > 0 AND name != 'schema_migrations'
+"""
 
 
 class Databases:
@@ -42,7 +46,8 @@ class Databases:
             yield self._settings(name)
         finally:
             if run_sql(self._server, SCHEMA.format(name=name)) == self._schema:
-                run_sql(self._server, f"TRUNCATE ALL TABLES FROM {name} NOT LIKE 'schema_migrations'")
+                for table in run_sql(self._server, FILLED.format(name=name)).split():
+                    run_sql(self._server, f"TRUNCATE TABLE {name}.{table}")
                 self._idle.append(name)
             else:
                 self._drop(name)

@@ -1,7 +1,7 @@
 -- Question  : which tables are there, with which columns, and which of them are filled from facts by views?
 -- Parameters: none
 -- Returns   : table, its columns that can be inserted (in order), those of its sorting key, and whether a view on events or
---             conversion_arrivals fills it
+--             conversion_arrivals fills it, directly or by way of rare_events
 SELECT
     toString(t.name) AS table,
     c.names AS columns,
@@ -11,7 +11,7 @@ SELECT
         SELECT extract(create_table_query, ' TO (?:`?\\w+`?\\.)?`?(\\w+)`?')
         FROM system.tables
         WHERE database = currentDatabase() AND engine = 'MaterializedView'
-          AND match(create_table_query, 'FROM (?:`?\\w+`?\\.)?`?(?:events|conversion_arrivals)`?\\b')
+          AND match(create_table_query, 'FROM (?:`?\\w+`?\\.)?`?(?:events|rare_events|conversion_arrivals)`?\\b')
     ) AS derived
 FROM system.tables AS t
 INNER JOIN
