@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from processors.booker.ledger import Ledger, Presence
 from processors.booker.scope import Delta
-from processors.booker.walk import FEW_EDGES, Hop, Key, walk
+from processors.booker.walk import FEW_EDGES, FEW_FACTS, Hop, Key, walk
 
 NO_DELTA: Final = Delta(since={}, until={})
 CARRIERS: Final = ["session", "conversion"]
@@ -72,6 +72,8 @@ def _walk_here(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta) -> T
         (Key(project_id, kind, key), starts)
         for kind, project_id, key, starts in ledger.rows("new_facts", parameters, delta=delta)
     ]
+    if len(news) > FEW_FACTS:
+        return None
     start = {key for key, starts in news if starts}
     reached = walk(start, (key for key, starts in news if not starts), _hops(presence), edges_of)
     if reached is None or reached.edges > parameters["max_edges"]:  # a key may have to be capped first

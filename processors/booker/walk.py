@@ -8,6 +8,8 @@ once, its edges are kept, and a hop that leads nowhere new asks nothing.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+FEW_FACTS: Final = 5_000
+"""A walk that would begin at more is left to ClickHouse: a position may hold hundreds of events."""
 FEW_EDGES: Final = 50_000
 """Of one hop. A walk that meets more is left to ClickHouse."""
 
