@@ -6,7 +6,7 @@ read and insert share connections, by database and settings (``pool``).
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import urlencode
 
 import chdb
@@ -70,11 +70,8 @@ class Engine:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A fresh connection with this server's defaults."""
-        connection = self.connect()
-        try:
+        with closing(self.connect()) as connection:
             yield connection
-        finally:
-            connection.close()
 
     def _connect_as(self, key: Key) -> Connection:
         """A connection with a database and settings of its own."""
@@ -95,15 +92,8 @@ class Engine:
         """
         if request.session is None:
             key = (request.database, tuple(sorted(_settings(request).items())))
-            if leaves_nothing:
-                with self._pool.held(key) as connection:
-                    yield connection
-                return
-            connection = self._connect_as(key)
-            try:
+            with self._pool.held(key) if leaves_nothing else closing(self._connect_as(key)) as connection:
                 yield connection
-            finally:
-                connection.close()
             return
         with self._sessions.held(request.session) as connection:
             database, settings = _current(connection, request.settings)

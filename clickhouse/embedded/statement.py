@@ -40,11 +40,8 @@ class Statement(msgspec.Struct, frozen=True):
     """Of INSERT: the text before the place of FROM INFILE, and what follows it: SETTINGS, or nothing."""
     around_input: tuple[str, str, str] | None = None
     """Of INSERT_INPUT: the text before ``input('structure')``, the structure's literal, the text after."""
-
-    @property
-    def leaves_nothing(self) -> bool:
-        """Whether the session is after it as it was before."""
-        return self.kind is not Kind.COMMAND or _INSERTS.match(self.text) is not None
+    leaves_nothing: bool = True
+    """The session is after it as it was before."""
 
 
 _TOKEN = re.compile(
@@ -56,7 +53,6 @@ _TOKEN = re.compile(
       | (?P<mark>.)""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
-_INSERTS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*INSERT\b", re.IGNORECASE | re.DOTALL)
 _READS = frozenset({"SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK"})
 # A word FORMAT after one of these (or after an operator) names a column or a table.
 _NOT_BEFORE_FORMAT = frozenset(
@@ -140,7 +136,8 @@ def _query(head: bytes, first: _Token, tokens: Iterator[tuple[_Token, int]]) -> 
                 raise refuse(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed.")
             has_totals = has_totals or word == "TOTALS"
         before, last = last, token
-    return Statement(kind, _decoded(head), format_name, has_totals=has_totals)
+    reads = kind is not Kind.COMMAND
+    return Statement(kind, _decoded(head), format_name, has_totals=has_totals, leaves_nothing=reads)
 
 
 def _insert(head: bytes, stream: str, tokens: Iterator[tuple[_Token, int]], *, whole: bool) -> Statement:
