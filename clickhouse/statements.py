@@ -5,6 +5,7 @@ explain them: what is booked and what is said about it cannot differ.
 """
 
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
@@ -21,31 +22,32 @@ CAPPED: Final = (
 )
 """Keys that tie nothing together: since an earlier run, or since this one."""
 
-CANDIDATES: Final = bookings_file("candidates")
-ATTRIBUTION: Final = bookings_file("attribution").replace("/* candidates */", CANDIDATES)
-
-
 LIVE: Final = (
     "SELECT run_id FROM run_live WHERE scope_id = {live_id:UUID} UNION ALL SELECT arrayJoin({live_since:Array(UUID)})"
 )
 """Runs whose entries count."""
 
 PARTS: Final = {
-    "/* attribution */": ATTRIBUTION,
-    "/* candidates */": CANDIDATES,
+    "/* attribution */": bookings_file("attribution"),
+    "/* candidates */": bookings_file("candidates"),
+    "/* models */": bookings_file("models"),
     "/* capped before */": CAPPED_BEFORE,
     "/* capped */": CAPPED,
     "/* live */": LIVE,
     "/* new facts */": bookings_file("new_facts"),
     "/* new refunds */": bookings_file("new_refunds"),
 }
+"""What the marks of a statement stand for. A part may have marks of those below it."""
 
 
-def _whole(name: str) -> str:
+def _whole(name: str, parts: Mapping[str, str] = PARTS) -> str:
     text = bookings_file(name)
-    for mark, part in PARTS.items():
+    for mark, part in parts.items():
         text = text.replace(mark, part)
     return text
+
+
+ATTRIBUTION: Final = _whole("attribution")
 
 
 def uncapped(statement: str) -> str:
@@ -57,32 +59,45 @@ def uncapped(statement: str) -> str:
 REACHING: Final = ("applied_refunds", "subjects", "own_keys", "persons", "known_keys", "reach", "reach_clicks")
 """In this order: from the conversions of a run to where the touches of their persons are."""
 
-STATEMENTS: Final = {
-    name: _whole(name)
-    for name in (
-        *REACHING,
-        "live_runs",
-        "capped_keys",
-        "new_facts",
-        "new_refunds",
-        "edges",
-        "touched",
-        "hop",
-        "touched_conversions",
-        "project_conversions",
-        "refunded_conversions",
-        "goals",
-        "booked_conversions",
-        "target_credits",
-        "changed_credits",
-        "fold_goals",
-        "fold_credits",
-        "purge_goal_totals",
-        "purge_goal_refunds",
-        "purge_source_totals",
-        "seal",
-    )
-}
+NAMES: Final = (
+    *REACHING,
+    "live_runs",
+    "capped_keys",
+    "new_facts",
+    "new_refunds",
+    "edges",
+    "capped_of",
+    "few_arrivals",
+    "few_refunds",
+    "few_session_touches",
+    "few_click_touches",
+    "few_mail_touches",
+    "few_credits",
+    "weights",
+    "touched",
+    "hop",
+    "touched_conversions",
+    "project_conversions",
+    "refunded_conversions",
+    "goals",
+    "booked_conversions",
+    "target_credits",
+    "changed_credits",
+    "fold_goals",
+    "fold_credits",
+    "purge_goal_totals",
+    "purge_goal_refunds",
+    "purge_source_totals",
+    "seal",
+)
+
+
+def statements(parts: Mapping[str, str] = PARTS) -> dict[str, str]:
+    """All statements of the booker, of these parts."""
+    return {name: _whole(name, parts) for name in NAMES}
+
+
+STATEMENTS: Final = statements()
 RULES: Final = int.from_bytes(
     hashlib.sha256("".join(STATEMENTS[name] for name in sorted(STATEMENTS)).encode()).digest()[:8], "big"
 )

@@ -2,11 +2,10 @@
 -- Parameters: those of candidates.sql
 -- Returns   : one row for each conversion, scope, model, entry (the sale, each refund) and touch: what must be booked. A part
 --             of target_credits.sql and explain_shares.sql
--- A model   : is one line of `models`: whole weights of the touches in time order. Shares and amounts follow from them: the
+-- A model   : is one line of models.sql: whole weights of the touches in time order. Shares and amounts follow from them: the
 --             cumulative sum is rounded and differences are taken, so they add up to 1 and to the money, to the last digit
 WITH
     toUUID('00000000-0000-0000-0000-000000000000') AS no_touch,
-    604800000 AS half_life_ms,
     paths AS
     (
         SELECT
@@ -31,13 +30,7 @@ WITH
             length(path) AS n,
             arrayEnumerate(path) AS place,
             arrayMap(t -> toUnixTimestamp64Milli(path[-1].2) - toUnixTimestamp64Milli(t.2), path) AS age_ms,
-            arrayJoin([
-                ('last_touch', arrayMap(i -> toUInt64(i = n), place)),
-                ('first_touch', arrayMap(i -> toUInt64(i = 1), place)),
-                ('linear', arrayMap(i -> toUInt64(1), place)),
-                ('position', arrayMap(i -> toUInt64(multiIf(n < 3, 1, i IN (1, n), 2 * (n - 2), 1)), place)),
-                ('time_decay', arrayMap(ms -> toUInt64(round(exp2(-ms / half_life_ms) * 1000000000)), age_ms))
-            ]) AS models
+            arrayJoin(/* models */) AS models
         FROM paths
     ),
     summed AS

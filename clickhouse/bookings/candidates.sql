@@ -37,7 +37,7 @@ FROM
                     s.project_id AS project_id, s.conversion_id AS conversion_id, s.cause AS cause, s.converted_at AS converted_at,
                     s.currency AS currency, s.steps AS steps, s.campaign_id AS campaign_id, s.flow_id AS flow_id,
                     s.campaign_id != '' OR s.flow_id != '' AS claimed,
-                    arraySort(t -> (t.at, t.id, t.rank), f.found) AS sorted,
+                    arraySort(t -> (t.at, t.id, t.rank, NOT t.landed), f.found) AS sorted,
                     -- A click may be found by its id and by its fingerprint: the better way counts.
                     arrayFilter((t, previous) -> t.id != previous, sorted,
                                 arrayPopBack(arrayPushFront(sorted.id, toUUID('00000000-0000-0000-0000-000000000000')))) AS all_touches,

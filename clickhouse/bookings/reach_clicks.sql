@@ -21,7 +21,7 @@ WITH
     telling AS
     (
         SELECT DISTINCT project_id, session_id
-        FROM touches
+        FROM touches FINAL
         WHERE kind IN ('entry', 'campaign') AND source != '(direct)'
           AND (project_id, session_id) IN (SELECT project_id, session_id FROM landings)
     )

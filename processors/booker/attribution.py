@@ -4,13 +4,13 @@ Nothing is computed here: a step that would find nothing is left out, since Clic
 than to look up a few rows.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from processors.booker.ledger import Ledger, Presence
 from processors.booker.scope import Delta
-from processors.booker.walk import FEW_EDGES, FEW_FACTS, Hop, Key, walk
+from processors.booker.small_run import FEW_CONVERSIONS, SmallRun
+from processors.booker.walk import Hop
 
 NO_DELTA: Final = Delta(since={}, until={})
 CARRIERS: Final = ["session", "conversion"]
@@ -38,6 +38,8 @@ class Touched(NamedTuple):
 
     conversions: int
     presence: Presence
+    few: SmallRun | None = None
+    """What found them, if they are few enough to be booked by it."""
 
 
 def find_touched(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta | None) -> Touched:
@@ -57,45 +59,23 @@ def _hops(presence: Presence) -> tuple[Hop, ...]:
 
 
 def _walk_here(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta) -> Touched | None:
-    """None if it is too much (:mod:`processors.booker.walk`)."""
-    presence = ledger.presence()
-
-    def edges_of(keys: Sequence[Key]) -> Mapping[Key, set[Key]] | None:
-        asked = {"keys": [tuple(key) for key in keys], "at_most": FEW_EDGES}
-        rows = ledger.rows("edges", asked, capped=presence.capped)
-        edges: dict[Key, set[Key]] = defaultdict(set)
-        for project_id, kind, key, carrier_kind, carrier in rows:
-            edges[Key(project_id, kind, key)].add(Key(project_id, carrier_kind, carrier))
-        return None if len(rows) == FEW_EDGES else edges
-
-    news = [
-        (Key(project_id, kind, key), starts)
-        for kind, project_id, key, starts in ledger.rows("new_facts", parameters, delta=delta)
-    ]
-    if len(news) > FEW_FACTS:
+    run = SmallRun(ledger, parameters)
+    found = run.find(delta, _hops(run.presence))
+    if found is None:
         return None
-    start = {key for key, starts in news if starts}
-    reached = walk(start, (key for key, starts in news if not starts), _hops(presence), edges_of)
-    if reached is None or reached.edges > parameters["max_edges"]:  # a key may have to be capped first
-        return None
-    refunded = {
-        Key(project_id, "conversion", key)
-        for project_id, key in (ledger.rows("new_refunds", parameters, delta=delta) if presence.refunds else ())
-    }
-    conversions = {key for key in reached.keys if key.kind == "conversion"} | refunded
     ledger.insert(
         "run_conversions",
         [
             {
                 "run_id": parameters["scope_id"],
-                "project_id": one.project_id,
-                "conversion_id": one.key,
-                "cause": "arrival" if one in start else "refund" if one in refunded else "touch",
+                "project_id": key.project_id,
+                "conversion_id": key.key,
+                "cause": cause,
             }
-            for one in conversions
+            for key, cause in found.items()
         ],
     )
-    return Touched(len(conversions), presence)
+    return Touched(len(found), run.presence, run if len(found) <= FEW_CONVERSIONS else None)
 
 
 def _walk_there(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta | None) -> Touched:
@@ -113,8 +93,13 @@ def _walk_there(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta | No
     return Touched(ledger.touched(str(parameters["scope_id"])), presence)
 
 
-def book_credits(ledger: Ledger, parameters: Mapping[str, Any], touched: Touched) -> None:
-    """Book what differs between the credits that the touched conversions should have and those that they have."""
+def book_credits(ledger: Ledger, parameters: Mapping[str, Any], touched: Touched) -> int | None:
+    """Book what differs between the credits that the touched conversions should have and those that they have.
+
+    Returns how many entries that is, where it is known.
+    """
+    if touched.few is not None and (entries := touched.few.book()) is not None:
+        return entries
     scope_id = str(parameters["scope_id"])
     capped = touched.presence.capped
     ledger.run("booked_conversions", parameters)
@@ -134,3 +119,4 @@ def book_credits(ledger: Ledger, parameters: Mapping[str, Any], touched: Touched
         which = "all" if touched.conversions <= FEW else "booked"
         ledger.run("target_credits", {**parameters, "which": which, "into": "run_credits"})
         ledger.run("changed_credits", parameters)
+    return None

@@ -139,6 +139,7 @@ class Books:
             "set_id": goals.set_id,
             "everything": delta is None,
             "lookback_days": self._settings.lookback_days,
+            "lookbacks": goals.lookbacks,
             "email_days": WINDOW_DAYS,
             "max_edges": self._settings.key_max_edges,
             "small_run_positions": self._settings.small_run_positions,
@@ -150,9 +151,9 @@ class Books:
             self.ledger.run("goals", parameters | {"complete": True}, delta=delta)
         self._book_history(parameters, goals)
         self._failpoint(Seam.AFTER_GOALS)
-        if touched.conversions:
-            book_credits(self.ledger, parameters, touched)
-        return self._commit(head, run_id, goals, kind=kind, offsets=offsets, started=started)
+        credits = book_credits(self.ledger, parameters, touched) if touched.conversions else 0
+        entries = None if credits is None or goals.complete or goals.pending else (0, credits)
+        return self._commit(head, run_id, goals, kind=kind, offsets=offsets, entries=entries, started=started)
 
     def _book_history(self, parameters: dict[str, object], goals: GoalSet) -> None:
         if goals.pending:
@@ -167,7 +168,15 @@ class Books:
             raise LeaseLost
 
     def _commit(
-        self, head: Head, run_id: str, goals: GoalSet, *, kind: str, offsets: Mapping[str, int], started: float
+        self,
+        head: Head,
+        run_id: str,
+        goals: GoalSet,
+        *,
+        kind: str,
+        offsets: Mapping[str, int],
+        entries: tuple[int, int] | None,
+        started: float,
     ) -> Head:
         number = head.number + 1
         self.ledger.insert(
@@ -190,6 +199,7 @@ class Books:
             kind=kind,
             offsets=offsets,
             control_offset=goals.control_offset,
+            entries=entries,
             started_at=started,
         )
         self._failpoint(Seam.AFTER_COMMIT)

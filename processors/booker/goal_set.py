@@ -1,6 +1,7 @@
 """The goals a run matches, and the copies of the control log that analysts read."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ class GoalSet(msgspec.Struct, frozen=True):
     """Have counted all history: new facts are enough."""
     pending: tuple[Goal, ...]
     """Have yet to count history, in the next run."""
+    lookbacks: Mapping[str, int]
+    """Days, of the projects that name them."""
 
 
 def goal_set(ledger: Ledger, view: ControlView) -> GoalSet:
@@ -29,6 +32,11 @@ def goal_set(ledger: Ledger, view: ControlView) -> GoalSet:
         control_offset=view.offset,
         complete=tuple(goal for goal in goals if served.get(goal.id) == goal.definition),
         pending=tuple(goal for goal in goals if served.get(goal.id) != goal.definition),
+        lookbacks={
+            project.id: project.lookback_days
+            for entry in list(view.entries.values())
+            if isinstance(project := entry.body, Project) and project.lookback_days
+        },
     )
     ledger.insert(
         "goal_sets",

@@ -1,7 +1,7 @@
 """The booker's statements. Each is a file in ``clickhouse/bookings`` or one line here; this module only runs them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import uuid_utils
@@ -9,6 +9,7 @@ import uuid_utils
 from clickhouse.connection import Connection
 from clickhouse.statements import RULES, STATEMENTS, uncapped
 from processors.booker.scope import NO_RUN, NOTHING_BOOKED, Delta, Head, stream
+from processors.core.shares import Weights
 from schemas.outcomes import Stage
 
 EVENTS_DELTA: Final = "event_log FINAL WHERE NOT routed AND event_type != 'refund' AND ({delta})"
@@ -37,6 +38,10 @@ class Presence(NamedTuple):
 LIVE_RUNS: Final = 50
 LIVE_S: Final = 600
 """So many runs, or so long, the runs that count are known without asking; their scratch table forgets them in a day."""
+
+
+WEIGHTS_KEPT: Final = 10_000
+"""Paths whose weights are asked for once: most have one touch."""
 
 
 class Live:
@@ -75,6 +80,7 @@ class Ledger:
         self._connection = connection
         self._settings: Mapping[str, str] = LARGE_RUN
         self._live = Live()
+        self._weights: dict[tuple[int, ...], Weights] = {}
 
     def expect(self, delta: Delta | None) -> None:
         """What the statements to come look at: this, or everything."""
@@ -127,6 +133,15 @@ class Ledger:
         ((nameless, users, booked),) = self._connection.query("book_keys", scope_id=scope_id)
         return bool(nameless), bool(users), int(booked)
 
+    def weights(self, paths: Collection[tuple[int, ...]]) -> Mapping[tuple[int, ...], Weights]:
+        """How the models weigh paths of these ages (:func:`processors.core.shares.ages`)."""
+        unknown = [list(path) for path in paths if path not in self._weights]
+        if len(self._weights) > WEIGHTS_KEPT:
+            self._weights = {path: self._weights[path] for path in paths if path in self._weights}
+        for path, models in self.rows("weights", {"paths": unknown}) if unknown else ():
+            self._weights[tuple(path)] = dict(models)
+        return self._weights
+
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows of one shape."""
         self._connection.append(table, rows)
@@ -151,11 +166,12 @@ class Ledger:
         control_offset: int,
         level: int = 0,
         covers: tuple[int, int] = (0, 0),
+        entries: tuple[int, int] | None = None,
         started_at: float,
     ) -> Head:
-        """Insert the run's row: from here on its entries count."""
+        """Insert the run's row: from here on its entries count. ``entries``: of goals and credits, if known."""
         rules = head.rules if kind == "fold" else RULES
-        ((hits, credits),) = self._connection.query("book_entries", run_id=run_id, number=head.number + 1)
+        hits, credits = entries or self._connection.query("book_entries", run_id=run_id, number=head.number + 1)[0]
         self.insert(
             "runs",
             [

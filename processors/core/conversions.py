@@ -151,6 +151,12 @@ class Merged(msgspec.Struct, frozen=True):
     click_id: str
     revenue: Decimal | None
     currency: str
+    contact_id: str
+    campaign_id: str
+    flow_id: str
+    fingerprint: str
+    window_days: int
+    attribution_window_days: int
 
 
 def merge(arrivals: Sequence[Arrival]) -> Merged:
@@ -165,6 +171,9 @@ def merge(arrivals: Sequence[Arrival]) -> Merged:
     def known(field: str) -> str:
         return next((value for arrival in ranked if (value := getattr(arrival, field))), "")
 
+    def mailed(field: str) -> str:
+        return next((value for arrival in ranked if (value := getattr(arrival.mailing, field))), "")
+
     return Merged(
         is_conversion=any(arrival.is_conversion for arrival in ranked),
         kind=first.kind,
@@ -178,4 +187,12 @@ def merge(arrivals: Sequence[Arrival]) -> Merged:
         click_id=known("click_id"),
         revenue=paid.revenue if paid else None,
         currency=paid.currency if paid else "",
+        contact_id=mailed("contact_id"),
+        campaign_id=mailed("campaign_id"),
+        flow_id=mailed("flow_id"),
+        fingerprint=known("fingerprint"),
+        window_days=next((arrival.window_days for arrival in ranked if arrival.window_days), 0),
+        attribution_window_days=next(
+            (days for arrival in ranked if (days := arrival.mailing.attribution_window_days)), 0
+        ),
     )

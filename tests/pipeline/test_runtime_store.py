@@ -119,8 +119,8 @@ def test_the_view_merges_a_conversion_as_the_rule_says(client: Client, reports: 
     Writer(client).insert("conversion_arrivals", [record_batch("conversion_arrivals", result.columns)])
     (row,) = client.query(
         "SELECT is_conversion, kind, order_id, trust, toUnixTimestamp64Milli(converted_at),"
-        " toUnixTimestamp64Milli(received_at), user_id, anonymous_id, session_id, click_id, revenue, currency"
-        " FROM conversions"
+        " toUnixTimestamp64Milli(received_at), user_id, anonymous_id, session_id, click_id, revenue, currency,"
+        " contact_id, campaign_id, flow_id, fingerprint, window_days, attribution_window_days FROM conversions"
     ).result_rows
     expected: Any = merge(reports)
     assert tuple(row) == tuple(getattr(expected, name) for name in expected.__struct_fields__)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from shop import Shop
 
-from clickhouse.statements import STATEMENTS
+from clickhouse.statements import PARTS, STATEMENTS, statements
 from processors.runtime.failpoint import Seam
 from schemas.events import RawEvent
 from schemas.mailing import Mailing
@@ -282,10 +282,11 @@ def test_contact_and_user_are_one_person(shop: Shop) -> None:
 
 def test_a_model_added_in_one_place_applies_to_all_history(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     booked(shop, *(page(n, f"s{n}", session=f"s{n}", user="u") for n in range(3)), order("o", 9, revenue="9", user="u"))
-    text = STATEMENTS["target_credits"]
-    added = text.replace("('linear',", "('middle', arrayMap(i -> toUInt64(i = 2), place)),\n('linear',")
-    assert added != text
-    monkeypatch.setitem(STATEMENTS, "target_credits", added)
+    models = PARTS["/* models */"]
+    added = models.replace("('linear',", "('middle', arrayMap(i -> toUInt64(i = 2), place)),\n('linear',")
+    assert added != models
+    for name, text in statements({**PARTS, "/* models */": added}).items():
+        monkeypatch.setitem(STATEMENTS, name, text)
     for module in ("ledger", "books"):
         monkeypatch.setattr(f"processors.booker.{module}.RULES", 1)
     assert shop.books().book() is not None

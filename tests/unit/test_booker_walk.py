@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from processors.booker.attribution import HOPS
-from processors.booker.walk import Key, Reached, walk
+from processors.booker.walk import Graph
+from processors.core.persons import Key
 
 
 def key(name: str) -> Key:
@@ -12,7 +13,7 @@ def key(name: str) -> Key:
     return Key("p", kind, value)
 
 
-class Graph:
+class Edges:
     """Edges both ways; remembers what was asked."""
 
     def __init__(self, *edges: str) -> None:
@@ -28,10 +29,10 @@ class Graph:
         return {one: self.edges[one] for one in keys if one in self.edges}
 
 
-def reached(graph: Graph, start: str) -> set[str]:
-    found = walk([key(start)], [], HOPS, graph.edges_of)
+def reached(edges: Edges, start: str) -> set[str]:
+    found = Graph(edges.edges_of).walk([key(start)], HOPS)
     assert found is not None
-    return {f"{one.kind} {one.key}" for one in found.keys}
+    return {f"{one.kind} {one.key}" for one in found}
 
 
 PEOPLE = (
@@ -48,29 +49,32 @@ PEOPLE = (
 
 
 def test_a_visit_concerns_the_conversions_of_all_browsers_of_its_user_and_nobody_elses() -> None:
-    assert {name for name in reached(Graph(*PEOPLE), "session s1") if "conversion" in name} == {
+    assert {name for name in reached(Edges(*PEOPLE), "session s1") if "conversion" in name} == {
         "conversion c1",
         "conversion c2",
     }
 
 
 def test_no_key_is_looked_up_twice() -> None:
-    graph = Graph(*PEOPLE)
-    reached(graph, "session s1")
-    assert len(graph.asked) == len(set(graph.asked))
+    edges = Edges(*PEOPLE)
+    graph = Graph(edges.edges_of)
+    graph.walk([key("session s1")], HOPS)
+    graph.walk([key("session s1")], HOPS)
+    assert len(edges.asked) == len(set(edges.asked))
 
 
 def test_what_leads_nowhere_new_asks_nothing_more() -> None:
-    graph = Graph("session s1 - user ann")
-    assert reached(graph, "session s1") == {"session s1", "user ann"}
-    assert graph.asked == [key("session s1"), key("user ann")]
+    edges = Edges("session s1 - user ann")
+    assert reached(edges, "session s1") == {"session s1", "user ann"}
+    assert edges.asked == [key("session s1"), key("user ann")]
 
 
-def test_asides_are_counted_and_not_walked() -> None:
-    graph = Graph(*(f"fingerprint f - conversion c{n}" for n in range(7)))
-    found = walk([key("session s1")], [key("fingerprint f")], HOPS, graph.edges_of)
-    assert found == Reached({key("session s1")}, 7)
+def test_what_is_looked_up_beside_a_walk_is_counted_and_not_walked() -> None:
+    graph = Graph(Edges(*(f"fingerprint f - conversion c{n}" for n in range(7))).edges_of)
+    assert graph.walk([key("session s1")], HOPS) == {key("session s1")}
+    assert graph.look_up([key("fingerprint f")])
+    assert graph.most == 7
 
 
 def test_a_walk_that_meets_too_much_is_given_up() -> None:
-    assert walk([key("session s1")], [], HOPS, lambda keys: None) is None
+    assert Graph(lambda keys: None).walk([key("session s1")], HOPS) is None
