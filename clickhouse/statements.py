@@ -31,6 +31,7 @@ PARTS: Final = {
     "/* attribution */": bookings_file("attribution"),
     "/* candidates */": bookings_file("candidates"),
     "/* models */": bookings_file("models"),
+    "/* conversion hits */": bookings_file("conversion_hits"),
     "/* capped before */": CAPPED_BEFORE,
     "/* capped */": CAPPED,
     "/* live */": LIVE,
@@ -94,7 +95,8 @@ NAMES: Final = (
 
 def statements(parts: Mapping[str, str] = PARTS) -> dict[str, str]:
     """All statements of the booker, of these parts."""
-    return {name: _whole(name, parts) for name in NAMES}
+    few_goals = _whole("goals", {**parts, "/* conversion hits */": bookings_file("few_hits")})
+    return {name: _whole(name, parts) for name in NAMES} | {"few_goals": few_goals}
 
 
 STATEMENTS: Final = statements()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attribution import Credit, Ledger
 from databases import Databases
@@ -17,8 +17,14 @@ from schemas.settings import BookerSettings, ClickHouseSettings
 S = TypeVar("S", bound="Shop")
 
 
+SIZES: Final = [0, 5_000]
+"""Of small_run_positions: ClickHouse does all runs; those over little look up rows and apply the rules themselves."""
+
+
 class Shop:
     """One installation in a database of its own."""
+
+    small_run_positions = SIZES[1]
 
     def __init__(self, settings: ClickHouseSettings) -> None:
         self.settings = settings
@@ -36,15 +42,16 @@ class Shop:
         *,
         fold_runs: int = 500,
         key_max_edges: int = 2_000,
-        small_run_positions: int = 1_000,
+        small_run_positions: int | None = None,
         confirm: Callable[[], bool] = lambda: True,
         failpoint: FailPoint = unharmed,
     ) -> Books:
         """A booker that has just started."""
+        small = self.small_run_positions if small_run_positions is None else small_run_positions
         return Books(
             self.connection,
             self.control.view,
-            BookerSettings(fold_runs=fold_runs, key_max_edges=key_max_edges, small_run_positions=small_run_positions),
+            BookerSettings(fold_runs=fold_runs, key_max_edges=key_max_edges, small_run_positions=small),
             confirm=confirm,
             failpoint=failpoint,
         )

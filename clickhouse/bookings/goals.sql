@@ -1,7 +1,6 @@
 -- Question  : which goal hits are new, changed or wrong?
--- Parameters: run_id UUID, run_number UInt64, scope_id UUID (of run_conversions and run_refunds), set_id UUID; complete Bool (goals that have counted all history, or those that have not);
---             everything Bool (compare with all that is booked, not with the touched cells only)
--- Refunds   : are no hits. What they take back of a conversion's money is kept beside it
+-- Parameters: run_id UUID, run_number UInt64, scope_id UUID (of run_conversions), set_id UUID; complete Bool (goals that
+--             have counted all history, or those that have not); those of conversion_hits.sql or few_hits.sql; everything Bool (compare with all that is booked, not with the touched cells only)
 -- Books     : goal_bookings. A hit is the conversion where the event is one or names an order, else the event: browser and
 --             server reports of one order are one hit, with the money of the merged conversion
 -- Cost      : goals are matched against distinct (type, name, path) signatures, not against events
@@ -24,37 +23,7 @@ WITH
             toDecimal64(0, 4) AS refunded, (received_at, kafka_partition, kafka_offset, kafka_index) AS rank
         FROM /* event_hits */
     ),
-    refunded_conversions AS
-    (
-        SELECT project_id, conversion_id, toDecimal64(sum(toDecimal128(f.amount, 4)), 4) AS returned
-        FROM run_refunds AS f
-        WHERE f.run_id = {scope_id:UUID}
-        GROUP BY project_id, conversion_id
-    ),
-    conversion_hits AS
-    (
-        SELECT
-            c.project_id AS project_id, c.conversion_id AS hit_id, toString(a.event_type) AS type,
-            toString(a.event_name) AS name, a.path AS path, c.converted_at AS occurred_at,
-            if(c.user_id != '', concat('u:', c.user_id), c.visitor) AS person,
-            if(isNull(c.revenue), '', toString(c.currency)) AS currency, ifNull(c.revenue, toDecimal64(0, 4)) AS amount,
-            r.returned AS refunded, (c.received_at, toUInt16(0), toUInt64(0), toUInt16(0)) AS rank
-        FROM
-        (
-            SELECT DISTINCT project_id, conversion_id, event_type, event_name, path
-            FROM conversion_arrivals
-            WHERE (project_id, conversion_id) IN
-                  (SELECT project_id, conversion_id FROM run_conversions WHERE run_id = {scope_id:UUID})
-        ) AS a
-        INNER JOIN
-        (
-            SELECT * FROM conversions
-            WHERE (project_id, conversion_id) IN
-                  (SELECT project_id, conversion_id FROM run_conversions WHERE run_id = {scope_id:UUID})
-        ) AS c ON c.project_id = a.project_id AND c.conversion_id = a.conversion_id
-        LEFT JOIN refunded_conversions AS r
-            ON r.project_id = c.project_id AND r.conversion_id = c.conversion_id
-    ),
+    /* conversion hits */,
     matched AS
     (
         SELECT s.project_id AS project_id, s.type AS type, s.name AS name, s.path AS path, g.goal_id AS goal_id,
@@ -71,7 +40,7 @@ WITH
         (
             SELECT DISTINCT project_id, type, name, path FROM event_hits
             UNION DISTINCT
-            SELECT DISTINCT project_id, type, name, path FROM conversion_hits
+            SELECT DISTINCT project_id, type, name, path FROM reports
         ) AS s
         INNER JOIN goals_of_run AS g ON g.project_id = s.project_id
         WHERE isNotNull(subject) AND multiIf(
@@ -112,7 +81,7 @@ FROM
               SELECT fromUnixTimestamp64Milli(ms - positiveModulo(ms, 900000), 'UTC')
               FROM
               (
-                  SELECT DISTINCT toUnixTimestamp64Milli(occurred_at) AS ms FROM event_hits
+                  SELECT DISTINCT toUnixTimestamp64Milli(occurred_at) AS ms FROM /* event_hits */
                   UNION DISTINCT
                   SELECT DISTINCT toUnixTimestamp64Milli(converted_at) AS ms
                   FROM conversion_arrivals
@@ -122,7 +91,7 @@ FROM
           )
           AND hit_id IN
           (
-              SELECT hit_id FROM event_hits
+              SELECT event_id FROM /* event_hits */
               UNION DISTINCT
               SELECT conversion_id FROM run_conversions WHERE run_id = {scope_id:UUID}
           )))

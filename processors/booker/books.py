@@ -147,8 +147,10 @@ class Books:
         self.ledger.expect(delta)
         parameters |= self.ledger.live(head)
         touched = find_touched(self.ledger, parameters, delta)
-        if goals.complete:
-            self.ledger.run("goals", parameters | {"complete": True}, delta=delta)
+        if goals.complete and touched.few is not None:
+            self.ledger.run("few_goals", {**parameters, "complete": True, "hits": touched.few.hits()}, delta=delta)
+        elif goals.complete:
+            self.ledger.run("goals", {**parameters, "complete": True}, delta=delta)
         self._book_history(parameters, goals)
         self._failpoint(Seam.AFTER_GOALS)
         credits = book_credits(self.ledger, parameters, touched) if touched.conversions else 0

@@ -157,6 +157,7 @@ class Merged(msgspec.Struct, frozen=True):
     fingerprint: str
     window_days: int
     attribution_window_days: int
+    visitor: str
 
 
 def merge(arrivals: Sequence[Arrival]) -> Merged:
@@ -195,4 +196,5 @@ def merge(arrivals: Sequence[Arrival]) -> Merged:
         attribution_window_days=next(
             (days for arrival in ranked if (days := arrival.mailing.attribution_window_days)), 0
         ),
+        visitor=first.visitor,
     )

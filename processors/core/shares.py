@@ -5,7 +5,7 @@ touches is in ``models.sql`` alone.
 
 1. The sale is shared out, and each refund is taken back, by the same weights.
 2. The cumulative sum of the weights is rounded half up and differences are taken, so shares add up to 1 and amounts to
-   the money, to the last digit.
+   the money, to the last digit. Money is never below zero: a refund takes no more than is left.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +58,11 @@ Weights = Mapping[str, Sequence[int]]
 """Of each model: whole weights of the touches of a path, in time order."""
 
 
+def money(amount: int) -> Decimal:
+    """Of an amount in 1/10000."""
+    return _decimal(amount, MONEY_DIGITS)
+
+
 def cell_of(at: int) -> int:
     """The quarter of an hour that a time is in."""
     return at - at % CELL_MS
@@ -100,18 +105,13 @@ def split(case: Case, scope: str, path: Path, weights: Weights) -> Iterator[tupl
                         touch.flow_id,
                         case.currency,
                     )
-                    yield entry, Part(_decimal(share, SHARE_DIGITS), _decimal(more - less, MONEY_DIGITS))
+                    yield entry, Part(_decimal(share, SHARE_DIGITS), money(more - less))
 
 
 def _parts(reached: Sequence[int], whole: int) -> list[int]:
     """``whole`` by the cumulative weights."""
-    rounded = [_divided(2 * one * whole + reached[-1], 2 * reached[-1]) for one in reached]
+    rounded = [(2 * one * whole + reached[-1]) // (2 * reached[-1]) for one in reached]
     return [after - before for before, after in pairwise(rounded)]
-
-
-def _divided(number: int, by: int) -> int:
-    """Towards zero, as ``intDiv`` does."""
-    return number // by if number >= 0 else -(-number // by)
 
 
 def _decimal(number: int, digits: int) -> Decimal:

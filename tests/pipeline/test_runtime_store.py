@@ -120,7 +120,7 @@ def test_the_view_merges_a_conversion_as_the_rule_says(client: Client, reports: 
     (row,) = client.query(
         "SELECT is_conversion, kind, order_id, trust, toUnixTimestamp64Milli(converted_at),"
         " toUnixTimestamp64Milli(received_at), user_id, anonymous_id, session_id, click_id, revenue, currency,"
-        " contact_id, campaign_id, flow_id, fingerprint, window_days, attribution_window_days FROM conversions"
+        " contact_id, campaign_id, flow_id, fingerprint, window_days, attribution_window_days, visitor FROM conversions"
     ).result_rows
     expected: Any = merge(reports)
     assert tuple(row) == tuple(getattr(expected, name) for name in expected.__struct_fields__)

@@ -12,7 +12,7 @@ from depth import examples
 from history import MINUTE, PROJECT, START, raw_event
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from shop import Shop
+from shop import SIZES, Shop
 
 from clickhouse.statements import PARTS, STATEMENTS, statements
 from processors.runtime.failpoint import Seam
@@ -101,6 +101,7 @@ def sources(shop: Shop, model: str = "linear", scope: str = "all") -> list[tuple
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_five_models_share_one_order(shop: Shop) -> None:
     visits = [
         page(n * 7 * DAY, name, session=f"s{n}", user="u")
@@ -119,6 +120,7 @@ def test_five_models_share_one_order(shop: Shop) -> None:
     assert [source for source, *_ in sources(shop, "last_touch")] == ["yahoo"]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_three_touches_share_ten_cents_to_the_last_digit(shop: Shop) -> None:
     booked(
         shop,
@@ -131,6 +133,7 @@ def test_three_touches_share_ten_cents_to_the_last_digit(shop: Shop) -> None:
     assert total == 1
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_anonymous_visits_on_two_devices_of_one_user_are_one_person(shop: Shop) -> None:
     booked(
         shop,
@@ -143,6 +146,7 @@ def test_anonymous_visits_on_two_devices_of_one_user_are_one_person(shop: Shop) 
     assert sources(shop) == [("google", "anonymous", Decimal(5)), ("bing", "anonymous", Decimal(5))]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_login_learned_later_reattributes_its_person_and_nobody_else(shop: Shop) -> None:
     booked(
         shop,
@@ -163,6 +167,7 @@ def test_a_login_learned_later_reattributes_its_person_and_nobody_else(shop: Sho
     assert shop.client.query("SELECT sum(credits) FROM runs").result_rows[0][0] == before + 2 * len(MODELS)
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_two_users_of_one_device_are_never_merged(shop: Shop) -> None:
     booked(
         shop,
@@ -175,14 +180,9 @@ def test_two_users_of_one_device_are_never_merged(shop: Shop) -> None:
     assert sources(shop) == [("google", "user", Decimal(10)), ("yahoo", "anonymous", Decimal(20))]
 
 
-SIZES = [0, 1_000]
-"""Of small_run_positions: no run walks by itself, each does."""
-
-
-@pytest.mark.parametrize("small", SIZES)
-def test_a_key_with_too_many_edges_ties_nothing_and_is_marked(new_shop: Callable[[], Shop], small: int) -> None:
-    shop = new_shop()
-    books = shop.books(key_max_edges=5, small_run_positions=small)
+@pytest.mark.usefixtures("both_ways")
+def test_a_key_with_too_many_edges_ties_nothing_and_is_marked(shop: Shop) -> None:
+    books = shop.books(key_max_edges=5)
     pages = [page(n, f"s{n}", session=f"s{n}", user="test") for n in range(4)]
     shop.facts.store([*pages[:2], order("o", 60, user="test")])
     books.book()
@@ -196,12 +196,9 @@ def test_a_key_with_too_many_edges_ties_nothing_and_is_marked(new_shop: Callable
     assert sources(shop) == [("(direct)", "", Decimal(10))]
 
 
-@pytest.mark.parametrize("small", SIZES)
-def test_a_fingerprint_that_reports_alone_make_too_common_is_marked_in_their_run(
-    new_shop: Callable[[], Shop], small: int
-) -> None:
-    shop = new_shop()
-    books = shop.books(key_max_edges=4, small_run_positions=small)
+@pytest.mark.usefixtures("both_ways")
+def test_a_fingerprint_that_reports_alone_make_too_common_is_marked_in_their_run(shop: Shop) -> None:
+    books = shop.books(key_max_edges=4)
     shop.facts.store([click(1, 0, "poster", fingerprint="f"), order("o0", 10, fingerprint="f")])
     reports = shop.facts.store([order("o1", 11, fingerprint="f")], arrive=False)
     books.book()
@@ -212,6 +209,7 @@ def test_a_fingerprint_that_reports_alone_make_too_common_is_marked_in_their_run
     assert shop.client.query("SELECT kind, key FROM v_capped_keys").result_rows == [("fingerprint", "f")]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_click_that_landed_counts_once_among_all_touches_and_as_a_click_among_clicks(shop: Shop) -> None:
     booked(
         shop,
@@ -224,6 +222,7 @@ def test_a_click_that_landed_counts_once_among_all_touches_and_as_a_click_among_
     assert sources(shop, scope="clicks") == [("newsletter", "anonymous", Decimal(10))]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_click_recorded_after_the_visit_it_led_to_and_the_sale_is_credited_to_whom_it_brought(shop: Shop) -> None:
     booked(
         shop,
@@ -235,6 +234,7 @@ def test_a_click_recorded_after_the_visit_it_led_to_and_the_sale_is_credited_to_
     assert sources(shop, scope="clicks") == [("poster", "anonymous", Decimal(10))]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_fingerprint_counts_only_where_nothing_better_has_a_touch(shop: Shop) -> None:
     booked(
         shop,
@@ -246,6 +246,7 @@ def test_a_fingerprint_counts_only_where_nothing_better_has_a_touch(shop: Shop) 
     assert sources(shop) == [("poster", "fingerprint", Decimal(3)), ("google", "user", Decimal(10))]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_an_explicit_campaign_overrides_what_the_contact_did(shop: Shop) -> None:
     booked(
         shop,
@@ -270,6 +271,7 @@ def test_an_explicit_campaign_overrides_what_the_contact_did(shop: Shop) -> None
     ]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_contact_and_user_are_one_person(shop: Shop) -> None:
     booked(
         shop,
@@ -280,6 +282,7 @@ def test_contact_and_user_are_one_person(shop: Shop) -> None:
     assert sources(shop) == [("email", "contact", Decimal(5)), ("google", "user", Decimal(5))]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_model_added_in_one_place_applies_to_all_history(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     booked(shop, *(page(n, f"s{n}", session=f"s{n}", user="u") for n in range(3)), order("o", 9, revenue="9", user="u"))
     models = PARTS["/* models */"]
@@ -296,9 +299,10 @@ def test_a_model_added_in_one_place_applies_to_all_history(shop: Shop, monkeypat
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[RawEvent]:
+def histories(draw: st.DrawFn, *, minutes_apart: bool = True) -> list[RawEvent]:
     """Visits, clicks, e-mails and orders of a few people, on devices that some of them share."""
-    minutes = iter(draw(st.lists(st.integers(0, 40 * DAY), min_size=40, max_size=40, unique=True)))
+    times = st.integers(0, 40 * DAY) if minutes_apart else st.integers(0, 12).map(lambda n: n * 3 * DAY)
+    minutes = iter(draw(st.lists(times, min_size=40, max_size=40, unique=minutes_apart)))
 
     def one(name: str, count: int, *, empty: bool = True) -> str:
         number = draw(st.integers(-1 if empty else 0, count - 1))

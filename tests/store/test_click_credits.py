@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from databases import Databases
 from history import MINUTE, PROJECT, START
-from shop import Shop, opening
+from shop import SIZES, Shop, opening
 
 from schemas.events import RawEvent
 from schemas.ids import conversion_id
@@ -75,11 +75,13 @@ class ClickShop(Shop):
         return (rows[0][0], rows[0][1]) if rows else None
 
 
-@pytest.fixture(scope="module")
-def shop(databases: Databases) -> Iterator[ClickShop]:
+@pytest.fixture(scope="module", params=SIZES, ids=["large runs", "small runs"])
+def shop(databases: Databases, request: pytest.FixtureRequest) -> Iterator[ClickShop]:
     """One for the module: each test has clicks, orders and fingerprints of its own."""
     with opening(ClickShop, databases) as make:
-        yield make()
+        made = make()
+        made.booker = made.books(fold_runs=3, small_run_positions=request.param)
+        yield made
 
 
 @pytest.mark.parametrize("key", ["click", "fingerprint"])

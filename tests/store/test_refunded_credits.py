@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import pytest
 from depth import examples
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ def amounts(shop: Shop, model: str = "linear") -> list[tuple[Decimal, Decimal]]:
     return [(row[0], row[1]) for row in rows]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_partial_refund_reverses_the_same_touches_and_keeps_their_shares(shop: Shop) -> None:
     booked(
         shop,
@@ -41,6 +43,7 @@ def test_a_partial_refund_reverses_the_same_touches_and_keeps_their_shares(shop:
     assert shop.views_equal_their_recomputation()
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_refund_before_its_sale_is_booked_with_it(shop: Shop) -> None:
     booked(shop, refund("o", "r1", "4", at=5))
     booked(shop, page(0, "google", session="s", user="u"), order("o", 10, revenue="10", user="u"))

@@ -11,7 +11,7 @@ from depth import examples
 from history import MINUTE, PROJECT, START, goal, raw_event
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from shop import Shop, opening
+from shop import SIZES, Shop, opening
 
 from schemas.control import GoalType, MatchType
 from schemas.events import RawEvent, Refund
@@ -199,6 +199,7 @@ def test_refunds_equal_the_oracle_in_any_order_of_arrival(
     new_shop: Callable[[], RefundShop], history: list[RawEvent], data: st.DataObject
 ) -> None:
     shop = new_shop()
+    shop.booker = shop.books(fold_runs=3, small_run_positions=data.draw(st.sampled_from(SIZES)))
     for one in (PURCHASE, NAMED, REFUNDS):
         shop.control.put(one)
     arriving = data.draw(st.permutations(history))
