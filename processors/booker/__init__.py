@@ -10,6 +10,8 @@
    run is committed the old definition is served.
 6. Old runs are folded: a run that holds the sums of earlier runs replaces them, so the set of live runs stays small.
 7. A sweep, now and then, compares everything with everything and books what it finds.
+8. The target is computed by statements (:mod:`attribution`); where little is new, from a few rows, by the same rules in
+   :mod:`processors.core` (:mod:`small_run`).
 
 Reads: facts, checkpoints, ``control``.
 Writes: goal_bookings, credits, goal_definitions, runs; copies of goals, projects, links and link goals.

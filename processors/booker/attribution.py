@@ -1,7 +1,7 @@
 """The statements of one run that find touched conversions and book their credits, in their order.
 
 Nothing is computed here: a step that would find nothing is left out, since ClickHouse takes longer to read a statement
-than to look up a few rows.
+than to look up a few rows. For that reason, too, a run over little is done without them (:mod:`.small_run`).
 """
 
 from collections.abc import Mapping

@@ -197,6 +197,17 @@ def test_a_key_with_too_many_edges_ties_nothing_and_is_marked(shop: Shop) -> Non
 
 
 @pytest.mark.usefixtures("both_ways")
+def test_the_e_mails_of_a_contact_with_too_many_edges_are_nobodys(shop: Shop) -> None:
+    books = shop.books(key_max_edges=3)
+    shop.facts.store([mail(f"campaign{n}", n * 60, "c") for n in range(5)])
+    books.book()
+    shop.facts.store([order("o", DAY, mailing=Mailing(contact_id="c"))])
+    books.book()
+    assert sources(shop) == [("(direct)", "", Decimal(10))]
+    assert sources(shop, scope="email") == []
+
+
+@pytest.mark.usefixtures("both_ways")
 def test_a_fingerprint_that_reports_alone_make_too_common_is_marked_in_their_run(shop: Shop) -> None:
     books = shop.books(key_max_edges=4)
     shop.facts.store([click(1, 0, "poster", fingerprint="f"), order("o0", 10, fingerprint="f")])

@@ -69,6 +69,13 @@ def test_what_runs_over_little_book_is_what_a_sweep_would(
     assert shop.views_equal_their_recomputation()
 
 
+def test_touches_of_one_time_are_in_the_order_of_clickhouse(shop: Shop) -> None:
+    pages = [page(0, f"source{n}", session=f"s{n}", user="u") for n in range(8)]
+    booked(shop, *pages, order("o", 10, user="u"))
+    shop.books().sweep()
+    assert shop.client.query("SELECT credits FROM runs ORDER BY number").result_rows == [(2 + 3 * len(pages),), (0,)]
+
+
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The bookings that ClickHouse is told to run."""
