@@ -116,7 +116,7 @@ class BookerSettings(msgspec.Struct, frozen=True, kw_only=True):
     key_max_edges: Positive = 2_000
     """An identity that more sessions and conversions carry joins nothing: a shared test account, a proxy."""
     small_run_positions: Annotated[int, Meta(ge=0)] = 5_000
-    """A run over no more of them looks up a few rows and applies the rules itself, if it meets few facts; 0: none does."""
+    """A run over no more looks up rows and applies the rules itself, unless it meets many facts; 0: none does."""
     instance: str = ""
     """Kafka group.instance.id suffix: a booker that died and came back need not wait for its session to end."""
     secret_file: Path | None = None
