@@ -1,6 +1,7 @@
 -- Question  : which goal hits are new, changed or wrong?
 -- Parameters: run_id UUID, run_number UInt64, scope_id UUID (of run_conversions), set_id UUID; complete Bool (goals that
---             have counted all history, or those that have not); those of conversion_hits.sql or few_hits.sql; everything Bool (compare with all that is booked, not with the touched cells only)
+--             have counted all history, or those that have not); everything Bool (compare with all that is booked, not with
+--             the touched cells only); those of conversion_hits.sql or few_hits.sql
 -- Books     : goal_bookings. A hit is the conversion where the event is one or names an order, else the event: browser and
 --             server reports of one order are one hit, with the money of the merged conversion
 -- Cost      : goals are matched against distinct (type, name, path) signatures, not against events

@@ -76,6 +76,31 @@ def test_touches_of_one_time_are_in_the_order_of_clickhouse(shop: Shop) -> None:
     assert shop.client.query("SELECT credits FROM runs ORDER BY number").result_rows == [(2 + 3 * len(pages),), (0,)]
 
 
+ODD = (
+    "o'brien",
+    "back\\slash",
+    "end\\",
+    "\\'",
+    "tab\there",
+    "line\nbreak",
+    'quo"te',
+    "\0",
+    "`tick`",
+    "{x:String}",
+    "\\N",
+    "☃",
+)
+
+
+def test_identities_of_any_text_are_looked_up(shop: Shop) -> None:
+    visits = [page(n, "google", session=f"s {who}", user=who) for n, who in enumerate(ODD)]
+    booked(shop, *visits, *(order(f"o{n}", 60, user=who) for n, who in enumerate(ODD)))
+    booked(shop, *(page(30 + n, "bing", session=f"s2 {who}", user=who) for n, who in enumerate(ODD)))
+    assert sorted(source for source, *_ in sources(shop)) == sorted(["google", "bing"] * len(ODD))
+    shop.books().sweep()
+    assert shop.client.query("SELECT credits FROM runs ORDER BY number DESC LIMIT 1").result_rows == [(0,)]
+
+
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The bookings that ClickHouse is told to run."""
@@ -100,6 +125,18 @@ def test_a_run_over_little_runs_no_bookings(shop: Shop, ran: list[str]) -> None:
     booked(shop, *VISIT_AND_ORDERS)
     assert ran == ["live_runs"]
     assert [source for source, *_ in sources(shop)] == ["google"] * 3
+
+
+def test_a_run_over_little_has_room_for_hundreds_of_conversions(shop: Shop, ran: list[str]) -> None:
+    shop.control.put(PURCHASES)
+    books = shop.books()
+    books.book()
+    shop.facts.store([order(f"{'long ' * 50}{n}", n, user=f"{'long ' * 50}{n}") for n in range(400)])
+    books.book()
+    assert ran[-1] == "few_goals"
+    assert shop.client.query("SELECT hits, credits FROM runs ORDER BY number DESC LIMIT 1").result_rows == [
+        (400, 2_000)
+    ]
 
 
 @pytest.mark.parametrize(
