@@ -125,6 +125,7 @@ def test_depth_is_the_depth_of_the_value(value: Any) -> None:
 
 
 @given(likely_events)
+@example({"event_type": None, "campaign_id": 0})
 @settings(max_examples=examples(150))
 def test_the_two_ways_to_read_an_event_agree(value: dict[str, Any]) -> None:
     item = dumps({name: inner for name, inner in value.items() if inner is not None})
@@ -132,6 +133,8 @@ def test_the_two_ways_to_read_an_event_agree(value: dict[str, Any]) -> None:
         fast = fields.decode(item)
     except msgspec.MsgspecError:
         return  # then there is only one way
+    if fields.out_of_place(fast):
+        return  # also then
     slow, notices = fields.read(item)
     assert notices == []
     for name in fast.__struct_fields__:
