@@ -24,9 +24,8 @@ from schemas.errors import Invariant
 logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_MS: Final = 10_000
-FETCH_WAIT_MS: Final = 1_000
-"""Long poll: data is answered at once, and an idle fetch returns after this. There is one partition, so none waits for
-another."""
+FETCH_WAIT_MS: Final = 100
+"""Long poll: data is answered at once, and an idle fetch returns after this."""
 BACKOFF_S: Final = 0.2
 BACKOFF_MAX_S: Final = 5.0
 
