@@ -11,16 +11,16 @@ from processors.booker.ledger import Ledger, Presence
 from processors.booker.scope import Delta
 from processors.booker.small_run import FEW_CONVERSIONS, SmallRun
 from processors.booker.walk import Hop
+from processors.core.persons import CARRIERS, SHAREABLE
 
 NO_DELTA: Final = Delta(since={}, until={})
-CARRIERS: Final = ["session", "conversion"]
 HOPS: Final[tuple[Hop, ...]] = (
-    (CARRIERS, ["user", "contact", "anonymous", "click", "fingerprint"]),  # what the touched sessions and reports carry
-    (["contact", "anonymous"], CARRIERS),
+    (CARRIERS, ["user", *SHAREABLE, "click", "fingerprint"]),  # what the touched sessions and reports carry
+    (SHAREABLE, CARRIERS),
     (CARRIERS, ["user"]),  # the users behind it
     (["user"], CARRIERS),
-    (CARRIERS, ["contact", "anonymous"]),  # all contacts and browsers of these users
-    (["contact", "anonymous", "click", "fingerprint"], CARRIERS),
+    (CARRIERS, SHAREABLE),  # all contacts and browsers of these users
+    ([*SHAREABLE, "click", "fingerprint"], CARRIERS),
     (["session"], ["conversion"]),
 )
 """From what is new to the conversions that may depend on it: reach.sql and what it reads, backwards."""
@@ -87,7 +87,7 @@ def _walk_there(ledger: Ledger, parameters: Mapping[str, Any], delta: Delta | No
         if presence.refunds:
             ledger.run("refunded_conversions", parameters, delta=delta)
         for from_kinds, to_kinds in _hops(presence):
-            kinds = {"from_kinds": from_kinds, "to_kinds": to_kinds}
+            kinds = {"from_kinds": list(from_kinds), "to_kinds": list(to_kinds)}
             ledger.run("hop", {**parameters, **kinds}, capped=presence.capped)
     ledger.run("touched_conversions", parameters, delta=delta or NO_DELTA)
     return Touched(ledger.touched(str(parameters["scope_id"])), presence)

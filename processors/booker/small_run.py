@@ -126,16 +126,14 @@ class SmallRun:
     def _paths(self, cases: Sequence[Case], persons: Sequence[Person]) -> Iterator[tuple[Case, str, tuple[Found, ...]]]:
         edges = self._graph.edges
         ways = [reach(person, edges) for person in persons]
-        clicked = [clicks(person, reached, edges) for person, reached in zip(persons, ways, strict=True)]
-        touches = self._lookups.touches({place for reached in (*ways, *clicked) for place in reached})
-        telling = {
-            place
-            for place, found in touches.items()
-            if place.kind == "session" and any(touch.source != DIRECT for touch in found)
-        }
-        for case, person, reached in zip(cases, persons, ways, strict=True):
-            places = reached | clicks(person, reached, edges, telling)
-            found = [Found(touch, way) for place, way in places.items() for touch in touches.get(place, ())]
+        visits = self._lookups.touches({place for reached in ways for place in reached if place.kind == "session"})
+        telling = {session for session, found in visits.items() if any(touch.source != DIRECT for touch in found)}
+        for person, reached in zip(persons, ways, strict=True):
+            reached |= clicks(person, reached, edges, telling)
+        others = self._lookups.touches({place for reached in ways for place in reached if place.kind != "session"})
+        touches = {**visits, **others}
+        for case, reached in zip(cases, ways, strict=True):
+            found = [Found(touch, way) for place, way in reached.items() for touch in touches.get(place, ())]
             yield from ((case, scope, path) for scope, path in paths(case, found))
 
     def _row(self, entry: Entry, part: Part) -> Mapping[str, Any]:

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from processors.core.conversions import Merged
 from processors.core.persons import Key
+from processors.core.sessions import DAY_MS
 
-DAY_MS: Final = 86_400_000
 NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 MONEY_DIGITS: Final = 4
 

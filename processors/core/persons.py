@@ -87,7 +87,7 @@ def reach(person: Person, edges: Edges) -> dict[Key, Way]:
     return ways
 
 
-def clicks(person: Person, ways: Mapping[Key, Way], edges: Edges, telling: Collection[Key] = ()) -> dict[Key, Way]:
+def clicks(person: Person, ways: Mapping[Key, Way], edges: Edges, telling: Collection[Key]) -> dict[Key, Way]:
     """The clicks that the conversion names or that led into sessions reached. ``telling``: sessions with a source."""
     found = {key: Way(RANKS["click"]) for key in person.own if key.kind == "click"}
     for session, way in ways.items():

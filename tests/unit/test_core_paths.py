@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from processors.core.cases import DAY_MS, NO_ID, Case, Step
+from processors.core.cases import NO_ID, Case, Step
 from processors.core.paths import Found, Touch, of_session, paths
 from processors.core.persons import RANKS, Way
+from processors.core.sessions import DAY_MS
 
 NOW = 100 * DAY_MS
 CASE = Case("p", "c", NOW, NOW - 30 * DAY_MS, NOW - 7 * DAY_MS, "", "", (), "USD", (Step("sale", NO_ID, NOW, 0, 1),))

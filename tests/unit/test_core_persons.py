@@ -129,4 +129,4 @@ def test_clicks_are_those_named_and_those_that_led_into_sessions_reached() -> No
         key("click 8"): Way(1, landed=True),
         key("click 9"): Way(1),
     }
-    assert not any(way.landed for way in clicks(whose, reach(whose, edges), edges).values())
+    assert not any(way.landed for way in clicks(whose, reach(whose, edges), edges, telling=()).values())
